@@ -1,0 +1,74 @@
+// swift-tools-version: 6.2
+// Nightjar: a SIP server that is programmed in Lua. One target a responsibility; a target exists to forbid an import.
+import PackageDescription
+
+let base: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .treatAllWarnings(as: .error),
+]
+// LuaRuntime and Media talk to C and to raw packets; everywhere else unsafe code must say so.
+let strict = base + [.strictMemorySafety()]
+let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
+let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let posix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+
+let package = Package(
+  name: "nightjar",
+  products: [.executable(name: "nightjar", targets: ["nightjar"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+  ],
+  targets: [
+    .systemLibrary(name: "CLua", pkgConfig: "lua5.4", providers: [.apt(["liblua5.4-dev"])]),
+    .systemLibrary(name: "CSndfile", pkgConfig: "sndfile", providers: [.apt(["libsndfile1-dev"])]),
+    .target(name: "CLuaBridge", dependencies: ["CLua"]),
+    .target(name: "CNet"),
+    .target(name: "NetCore", swiftSettings: strict),
+    .target(name: "SIPMessage", dependencies: ["NetCore"], swiftSettings: strict),
+    .target(name: "SDP", dependencies: ["NetCore"], swiftSettings: strict),
+    .target(name: "SIPDigest", dependencies: ["NetCore", "SIPMessage", crypto], swiftSettings: strict),
+    .target(name: "SIPTransaction", dependencies: ["NetCore", "SIPMessage"], swiftSettings: strict),
+    .target(name: "SIPDialog", dependencies: ["NetCore", "SIPMessage", "SDP"], swiftSettings: strict),
+    .target(name: "LuaRuntime", dependencies: ["CLuaBridge"], resources: [.embedInCode("Lua")], swiftSettings: base),
+    .target(name: "Media", dependencies: ["NetCore", "CNet", "CSndfile"], swiftSettings: base),
+    .target(
+      name: "CallEngine",
+      dependencies: [
+        "NetCore", "SIPMessage", "SDP", "SIPDigest", "SIPTransaction", "SIPDialog", "LuaRuntime", "Media", log, metrics,
+      ],
+      resources: [.embedInCode("Lua")], swiftSettings: strict),
+    .target(
+      name: "SIPTransport", dependencies: ["NetCore", "SIPMessage", nio, posix, log], swiftSettings: strict),
+    .target(
+      name: "Storage",
+      dependencies: ["NetCore", "SIPMessage", "CallEngine", .product(name: "GRDB", package: "GRDB.swift"), log],
+      swiftSettings: strict),
+    .target(
+      name: "Server",
+      dependencies: [
+        "NetCore", "SIPMessage", "SIPDigest", "SIPTransaction", "LuaRuntime", "Media", "CallEngine", "SIPTransport",
+        "Storage", "Yams", nio, posix, log, metrics, lifecycle,
+      ], swiftSettings: strict),
+    .executableTarget(
+      name: "nightjar",
+      dependencies: ["Server", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      swiftSettings: strict),
+    .target(
+      name: "TestSupport",
+      dependencies: ["NetCore", "SIPMessage", "SDP", "SIPTransaction", "LuaRuntime", "Media", "CallEngine"],
+      swiftSettings: strict),
+  ]
+)

@@ -1,0 +1,367 @@
+"""Scripts/bench: CPU milliseconds a call and a REGISTER, memory a held call, microseconds a relayed packet, each beside
+what it is held against. Times come from /proc, as these machines are noisy: wall time judges nothing. What is measured is
+verified as well (calls answered, records written, packets arrived), and a row that did not do its work says so."""
+import argparse
+import atexit
+import csv
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(HERE.parent.parent / "Tests/EndToEnd"))
+
+import measure  # noqa: E402
+import peers  # noqa: E402
+from harness import ports  # noqa: E402
+from harness.message import Sdp, make_sdp  # noqa: E402
+from harness.phone import Phone  # noqa: E402
+from harness.server import ROOT, TRUSTED, Server, password  # noqa: E402
+from harness.sipp import Sipp  # noqa: E402
+from harness.wait import until  # noqa: E402
+
+CALLEE, CHALLENGED = "127.0.0.8", "127.0.0.2"
+BUILD = ROOT / ".build/bench"
+
+
+class Bench:
+    def __init__(self, quick: bool):
+        self.quick = quick
+        self.folder = Path(tempfile.mkdtemp(prefix="nightjar-bench-"))
+        self.rows: list[dict] = []
+        self.things: list = []
+        atexit.register(self.close)
+
+    def keep(self, thing):
+        self.things.append(thing)
+        return thing
+
+    def end(self, *things) -> None:
+        for thing in things:
+            thing.stop()
+            self.things.remove(thing)
+
+    def close(self) -> None:
+        for thing in reversed(self.things):
+            try:
+                thing.stop()
+            except Exception as error:
+                print(f"at the end: {error}", file=sys.stderr)
+        self.things.clear()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def row(self, part: str, what: str, unit: str, ours: float | None, theirs: float | None = None, peer: str = "", **more) -> None:
+        ratio = round(ours / theirs, 2) if ours and theirs else None
+        self.rows.append({"part": part, "what": what, "unit": unit, "nightjar": ours, "peer": peer, "theirs": theirs,
+                          "ratio": ratio, **more})
+        shown = f"{ours:.4g}" if ours is not None else "failed"
+        compared = f", {peer} {theirs:.4g}, ratio {ratio}" if theirs else ""
+        notes = "; ".join(f"{k} {v}" for k, v in more.items() if v not in (None, ""))
+        print(f"  {what}: {shown} {unit}{compared}{f'  ({notes})' if notes else ''}", flush=True)
+
+    # -- servers
+
+    def server(self, callee: str, media_ports: int = 8000) -> Server:
+        """The same work for each row: route by Lua, media leased and SDP rewritten, no tone, a record, log at its default."""
+        name = f"server{len(list(self.folder.glob('server*')))}"
+        dialplan = f"""local internal = router {{
+  {{ "^(1%d+)$", function(call, number)
+      local r = call:dial("sip:" .. number .. "@{callee}", {{ ringback = "180", timeout = 30 }})
+      if not r.ok then call:reject {{ from = r }} end
+    end }},
+  default = function(call) call:reject {{ status = 404, cause = "UNALLOCATED_NUMBER" }} end,
+}}
+on.invite(internal)
+"""
+        return self.keep(Server(self.folder / name, dialplan, media_ports=media_ports, users=range(1000, 2000), ipv6=False)).start()
+
+    # -- calls
+
+    def calls(self, rates: list[int], seconds: float, authenticate: bool, kamailio: bool) -> None:
+        for rate in rates:
+            ours = self._guard(lambda: self._run_calls(None, rate, seconds, authenticate))
+            theirs = self._guard(lambda: self._run_calls("kamailio", rate, seconds, authenticate)) if kamailio else None
+            name = f"{'call with 407' if authenticate else 'call'} at {rate}/s"
+            self.row("calls", name, "CPU ms", ours and ours["ms"], theirs and theirs["ms"], "Kamailio's proxy",
+                     p99_180_ms=ours and ours["p99"], failed=ours["failed"] if ours else None,
+                     records=ours["records"] if ours else None, retransmitted=ours["retransmitted"] if ours else None)
+
+    def _guard(self, work):
+        """A part that fails must not take the table with it: its row says so."""
+        try:
+            return work()
+        except Exception as error:
+            print(f"  failed: {type(error).__name__}: {str(error)[:2000]}", file=sys.stderr)
+            for thing in list(self.things):
+                self.end(thing)
+            return None
+
+    def _run_calls(self, peer: str | None, rate: int, seconds: float, authenticate: bool) -> dict:
+        calls = int(rate * seconds)
+        port = ports.port()
+        callee = f"{CALLEE}:{port}"
+        if peer:
+            server = self.keep(peers.Kamailio(self.folder / f"kamailio-{rate}-{authenticate}", callee, CHALLENGED))
+        else:
+            server = self.server(callee)
+        pid = server.process.pid
+        warm = max(20, rate // 5)
+        uas = self.keep(Sipp("callee", CALLEE, port=port, calls=None, scenarios=HERE / "scenarios",
+                             folder=self.folder / "sipp", seconds=seconds * 3 + 60, arguments=["-buff_size", "4194304"]))
+
+        def load(count: int) -> Sipp:
+            return self.keep(Sipp("caller_auth" if authenticate else "caller", CHALLENGED if authenticate else TRUSTED,
+                                  to=f"127.0.0.1:{server.port}", calls=count, rate=rate, scenarios=HERE / "scenarios",
+                                  folder=self.folder / "sipp", seconds=seconds * 3 + 60,
+                                  keys={"caller": "1000", "password": password("1000")},
+                                  arguments=["-d", "100", "-trace_rtt", "-rtt_freq", "1000", "-buff_size", "4194304"]))
+
+        first = load(warm)
+        first.wait(60)
+        self.end(first)
+        before = measure.cpu_seconds(pid)
+        uac = load(calls)
+        uac.wait(seconds * 3 + 60)
+        after = measure.cpu_seconds(pid)
+        done, failed = uac.count("SuccessfulCall(C)"), uac.count("FailedCall(C)")
+        retransmitted = uac.count("Retransmissions(C)") + uas.count("Retransmissions(C)")
+        records = None
+        if not peer:
+            total = lambda: server.query("select count(*) n from call where status = 200")[0]["n"]  # noqa: E731
+            try:
+                until(lambda: total() >= done + warm, "the records", timeout=5)
+            except AssertionError:
+                pass
+            records = f"{total() - warm} of {done}"
+        self.end(uac, uas, server)
+        if not done:
+            raise AssertionError(f"no call succeeded: {uac._report()}")
+        return {"ms": 1000 * (after - before) / done, "failed": failed, "p99": self._p99(uac), "records": records,
+                "retransmitted": retransmitted}
+
+    @staticmethod
+    def _p99(uac: Sipp) -> float | None:
+        times = []
+        for file in uac.folder.glob(f"{uac.name}-{uac.port}*_rtt.csv"):
+            for line in csv.reader(file.open(), delimiter=";"):
+                try:
+                    times.append(float(line[1]))
+                except (ValueError, IndexError):
+                    continue
+        return round(sorted(times)[int(len(times) * 0.99)], 2) if times else None
+
+    # -- registrations
+
+    def registers(self, rates: list[int], seconds: float, kamailio: bool) -> None:
+        for rate in rates:
+            ours = self._guard(lambda: self._run_registers(False, rate, seconds))
+            theirs = self._guard(lambda: self._run_registers(True, rate, seconds)) if kamailio else None
+            self.row("register", f"REGISTER with digest at {rate}/s", "CPU ms", ours and ours["ms"], theirs and theirs["ms"],
+                     "Kamailio (memory only)", failed=ours["failed"] if ours else None, stored=ours["stored"] if ours else None)
+
+    def _run_registers(self, kamailio: bool, rate: int, seconds: float) -> dict:
+        if kamailio:
+            server = self.keep(peers.Kamailio(self.folder / f"kamailio-reg-{rate}", f"{CALLEE}:9", CHALLENGED))
+        else:
+            server = self.server(f"{CALLEE}:9", media_ports=40)
+        users = self.folder / "users.csv"
+        users.write_text("SEQUENTIAL\n" + "".join(
+            f"{u};[authentication username={u} password={password(str(u))}]\n" for u in range(1000, 2000)))
+
+        port = ports.port()  # the same contact each time
+
+        def load(count: int) -> Sipp:
+            return self.keep(Sipp("register", CHALLENGED, port=port, to=f"127.0.0.1:{server.port}", calls=count, rate=rate,
+                                  scenarios=HERE / "scenarios", folder=self.folder / "sipp", seconds=seconds * 3 + 60,
+                                  arguments=["-inf", users]))
+
+        first = load(1000)  # every user once: what follows are refreshes, as in a running network
+        first.wait(60)
+        before = measure.cpu_seconds(server.process.pid)
+        again = load(int(rate * seconds))
+        again.wait(seconds * 3 + 60)
+        if not kamailio:
+            until(lambda: server.query("select count(*) n from binding")[0]["n"] >= 1000, "the bindings", timeout=5)
+        after = measure.cpu_seconds(server.process.pid)
+        done, failed = again.count("SuccessfulCall(C)"), again.count("FailedCall(C)")
+        stored = None if kamailio else server.query("select count(*) n from binding")[0]["n"]
+        self.end(first, again, server)
+        if not done:
+            raise AssertionError(f"no REGISTER succeeded: {again._report()}")
+        return {"ms": 1000 * (after - before) / done, "failed": failed, "stored": stored}
+
+    # -- memory
+
+    def memory(self, calls: int) -> None:
+        result = self._guard(lambda: self._run_memory(calls))
+        self.row("memory", f"a held call with its media ports, {calls} of them", "KiB", result and result["kib"],
+                 idle_mib=result and result["idle"], held=result and result["held"])
+
+    def _run_memory(self, calls: int) -> dict:
+        """The marginal cost: between a tenth of the calls and all of them, so that pools and warm code are not charged."""
+        port = ports.port()
+        server = self.server(f"{CALLEE}:{port}", media_ports=min(9000, 4 * calls + 400))
+        idle = measure.rss_kib(server.process.pid)
+        uas = self.keep(Sipp("callee", CALLEE, port=port, calls=None, scenarios=HERE / "scenarios", folder=self.folder / "sipp", seconds=200))
+        held = []
+
+        def hold(count: int, total: int) -> int:
+            held.append(self.keep(Sipp("caller", TRUSTED, to=f"127.0.0.1:{server.port}", calls=count, rate=200, limit=count + 10,
+                                       scenarios=HERE / "scenarios", folder=self.folder / "sipp", seconds=200,
+                                       keys={"caller": "1000", "password": ""}, arguments=["-d", "150000"])))
+            until(lambda: server.json("status")["calls"] >= total, f"{total} held calls", timeout=60, interval=0.2)
+            time.sleep(1)  # the last transactions of the set-up are not what is measured, but linger 32 s either way
+            return measure.rss_kib(server.process.pid)
+
+        small = hold(calls // 10, calls // 10)
+        large = hold(calls - calls // 10, calls)
+        count = server.json("status")["calls"]
+        self.end(*held, uas)
+        server.kill()
+        self.things.remove(server)
+        return {"kib": (large - small) / (calls - calls // 10), "idle": round(idle / 1024, 1), "held": count}
+
+    # -- media
+
+    def media(self, rates: list[int], seconds: float, rtpengine: bool) -> None:
+        relay = measure.build(HERE / "relay.c", BUILD / "relay")
+        load = measure.build(HERE / "rtpload.c", BUILD / "rtpload")
+        for rate in rates:
+            calls = rate // 100  # two directions, fifty packets a second each
+            floor = self._guard(lambda: self._run_loop(relay, load, calls, seconds))
+            ours = self._guard(lambda: self._run_media(load, calls, seconds))
+            theirs = self._guard(lambda: self._run_rtpengine(load, calls, seconds)) if rtpengine else None
+            for peer, name in ((floor, "bare C loop"), (theirs, "rtpengine")):
+                if peer is None:
+                    continue
+                self.row("media", f"relayed packet at {rate}/s", "CPU µs", ours and ours["us"], peer["us"], name,
+                         p99_us=f"{ours and ours['p99_us']} against {peer['p99_us']}",
+                         lost=f"{ours and ours['lost']} against {peer['lost']}")
+
+    def _load(self, load: Path, pid: int, ends: list[tuple], seconds: float) -> dict:
+        text = "".join(f"{a} {b} {c} {d}\n" for a, b, c, d in ends)
+        before = measure.cpu_seconds(pid)
+        done = subprocess.run([load, str(seconds)], input=text, capture_output=True, text=True, timeout=seconds * 3 + 30)
+        after = measure.cpu_seconds(pid)
+        if done.returncode != 0:
+            raise AssertionError(f"rtpload: {done.stderr}")
+        result = json.loads(done.stdout)
+        if not result["total"]:
+            raise AssertionError("no packet came back")
+        return {**result, "us": 1e6 * (after - before) / result["total"], "lost": result["sent"] - result["received"]}
+
+    def _phones(self, calls: int) -> list[tuple[int, int]]:
+        """Ports of the two phones of each call, on their own addresses."""
+        first, _ = ports.block(2 * calls)
+        return [(first + 2 * n, first + 2 * n) for n in range(calls)]
+
+    def _run_loop(self, relay: Path, load: Path, calls: int, seconds: float) -> dict:
+        loop = self.keep(peers.Loop(relay, calls))
+        ends = []
+        for (a, b), (port_a, port_b) in zip(loop.pairs, self._phones(calls)):
+            ends += [(TRUSTED, port_a, "127.0.0.1", a), (CALLEE, port_b, "127.0.0.1", b)]
+        result = self._load(load, loop.pid, ends, seconds)
+        self.end(loop)
+        return result
+
+    def _run_media(self, load: Path, calls: int, seconds: float) -> dict:
+        class Stopped:  # a phone is closed, not stopped
+            def __init__(self, phone):
+                self.phone = phone
+
+            def stop(self):
+                self.phone.close()
+
+        server = self.server("127.0.0.8:1", media_ports=4 * calls + 40)
+        callee = Phone(server, "1001", ip=CALLEE)
+        caller = Phone(server, "1000", ip=TRUSTED)
+        kept = [self.keep(Stopped(callee)), self.keep(Stopped(caller))]
+        server.write_dialplan(f"""on.invite(function(call)
+  call:dial("sip:1001@{CALLEE}:{callee.port}", {{ ringback = "180" }})
+end)""")
+        server.run("reload")
+        ends, dialogs = [], []
+        for port_a, port_b in self._phones(calls):
+            a = caller.call("1001", make_sdp(TRUSTED, port_a, formats=(0,)))
+            b = callee.incoming()
+            b.reply(200, "OK", body=make_sdp(CALLEE, port_b, formats=(0,)))
+            to_a = a.answered().sdp
+            b.expect_request("ACK")
+            to_b = b.invite.sdp
+            ends += [(TRUSTED, port_a, to_a.ip, to_a.port), (CALLEE, port_b, to_b.ip, to_b.port)]
+            dialogs.append(a)
+        result = self._load(load, server.process.pid, ends, seconds)
+        self.end(*kept)
+        server.kill()
+        self.things.remove(server)
+        return result
+
+    def _run_rtpengine(self, load: Path, calls: int, seconds: float) -> dict:
+        engine = self.keep(peers.Rtpengine(self.folder / f"rtpengine-{calls}", calls))
+        ends = []
+        for number, (port_a, port_b) in enumerate(self._phones(calls)):
+            to_b, to_a = engine.call(number, make_sdp(TRUSTED, port_a, formats=(0,)), make_sdp(CALLEE, port_b, formats=(0,)))
+            a, b = Sdp(to_a), Sdp(to_b)
+            ends += [(TRUSTED, port_a, a.ip, a.port), (CALLEE, port_b, b.ip, b.port)]
+        result = self._load(load, engine.pid, ends, seconds)
+        self.end(engine)
+        return result
+
+
+def table(machine: dict, rows: list[dict]) -> str:
+    """Markdown, as the README has it."""
+    head = f"{machine['date']}, {machine['cores']} cores, {machine['cpu']}, Linux {machine['kernel']}"
+    lines = [head, "", "| | Nightjar | beside | ratio |", "| --- | --- | --- | --- |"]
+    for row in rows:
+        ours = f"{row['nightjar']:.3g} {row['unit']}" if row["nightjar"] is not None else "failed"
+        theirs = f"{row['theirs']:.3g} {row['unit']} ({row['peer']})" if row["theirs"] else "–"
+        lines.append(f"| {row['what']} | {ours} | {theirs} | {row['ratio'] if row['ratio'] else '–'} |")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="Scripts/bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="2 minutes, Nightjar and the C loop only")
+    parser.add_argument("--only", default="calls,register,memory,media", help="some of calls,register,memory,media")
+    parser.add_argument("--no-peers", action="store_true", help="without Kamailio and rtpengine")
+    parser.add_argument("--json", type=Path, default=BUILD / "results.json", help="where the results go")
+    options = parser.parse_args()
+    parts = set(options.only.split(","))
+    if unknown := parts - {"calls", "register", "memory", "media"}:
+        parser.error(f"unknown part: {', '.join(unknown)}")
+    with_peers = not options.quick and not options.no_peers
+    kamailio = with_peers and peers.Kamailio.available()
+    rtpengine = with_peers and peers.Rtpengine.available()
+    machine = measure.machine()
+    bench = Bench(options.quick)
+    print(f"{machine['cores']} cores, {machine['cpu']}, load {machine['load_before']}")
+    if "calls" in parts:
+        print("calls: two legs, route by Lua, media leased and SDP rewritten, 0.1 s hold, a record each", flush=True)
+        bench.calls([100, 500] if options.quick else [100, 500, 1000, 2000], 8 if options.quick else 20, False, kamailio)
+        bench.calls([500] if options.quick else [200, 500, 1000], 8 if options.quick else 15, True, kamailio)
+    if "register" in parts:
+        print("registrations: digest, 1000 users, refreshes", flush=True)
+        bench.registers([500] if options.quick else [500, 1000, 2000], 8 if options.quick else 12, kamailio)
+    if "memory" in parts:
+        print("memory", flush=True)
+        bench.memory(300 if options.quick else 2000)
+    if "media" in parts:
+        print("media: G.711, 20 ms, both ways", flush=True)
+        bench.media([5000] if options.quick else [5000, 20000, 50000], 8 if options.quick else 12, rtpengine)
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    options.json.write_text(json.dumps({"machine": machine, "quick": options.quick, "rows": bench.rows}, indent=2) + "\n")
+    print(f"\n{table(machine, bench.rows)}\n\nwritten to {options.json}")
+    bench.close()
+    failed = [r for r in bench.rows if r["nightjar"] is None or r.get("failed")]
+    for row in failed:
+        print(f"did not do its work: {row['what']}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+// Memory is charged to the group (the call) that runs when a block is made or resized, and given back to that one
+// when it is freed, whoever runs then: each block carries its owner in eight bytes in front.
+//
+// A refusal is not yet an error: Lua collects its garbage and asks once more. Only the second refusal ends the group.
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+typedef struct {
+  uint32_t group, generation;
+} owner;
+
+static void charge(nj_vm *vm, size_t size) {
+  vm->used += size;
+  vm->groups[vm->group].used += size;
+}
+
+static void refund(nj_vm *vm, const owner *block, size_t size) {
+  vm->used -= size;
+  nj_group *group = &vm->groups[block->group];
+  // A later holder of the slot owes nothing for what an earlier one left behind.
+  if (group->generation == block->generation) group->used -= size;
+}
+
+bool nj_fault(nj_vm *vm) {
+  vm->allocations++;
+  return vm->fail_at && vm->allocations >= vm->fail_at && vm->allocations < vm->fail_end;
+}
+
+bool nj_group_over(const nj_vm *vm) {
+  return vm->group && vm->groups[vm->group].used > vm->limits.call_memory;
+}
+
+void nj_breach(nj_vm *vm, uint32_t index, uint8_t kind) {
+  nj_group *group = &vm->groups[index];
+  if (group->breach) return;
+  group->breach = kind;
+  // lua_sethook is made to be called at any moment, as from a signal handler.
+  if (index == vm->group && vm->running) nj_hook_every(vm->running, 1);
+}
+
+/// The machine is full. The call that holds the most ends: this one now, another when this step is over.
+static bool make_room(nj_vm *vm, size_t growth) {
+  uint32_t largest = vm->group;
+  for (uint32_t i = 1; i < vm->group_count; i++) {
+    if (vm->groups[i].open && !vm->groups[i].breach && vm->groups[i].used > vm->groups[largest].used) largest = i;
+  }
+  if (!vm->evict && largest != vm->group) {
+    nj_breach(vm, largest, BREACH_MEMORY);
+    vm->evict = true;
+  }
+  return vm->evict && vm->used + growth <= vm->limits.memory + vm->limits.memory / 4;
+}
+
+static bool may_grow(nj_vm *vm, size_t growth) {
+  if (vm->lifted) return true;
+  bool group = vm->group && vm->groups[vm->group].used + growth > vm->limits.call_memory;
+  bool machine = vm->used + growth > vm->limits.memory;
+  if (!group && !machine) {
+    // What is near its cap after a collection would collect for every few bytes: it has breached.
+    if (vm->refused && vm->group &&
+        vm->groups[vm->group].used + growth > vm->limits.call_memory - vm->limits.call_memory / 16) {
+      group = true;
+    } else {
+      vm->refused = false;
+      return true;
+    }
+  }
+  if (!vm->refused) {
+    vm->refused = true;
+    if (vm->running) nj_hook_every(vm->running, 1);  // a collection is long: look at the clock behind it
+    return false;
+  }
+  vm->refused = false;
+  if (!group && make_room(vm, growth)) return true;
+  nj_breach(vm, vm->group, BREACH_MEMORY);
+  return false;
+}
+
+void *nj_allocate(void *context, void *pointer, size_t old_size, size_t new_size) {
+  nj_vm *vm = context;
+  owner *block = pointer ? (owner *)pointer - 1 : NULL;
+  if (!block) old_size = 0;  // then it is a type tag
+  if (new_size == 0) {
+    if (block) {
+      refund(vm, block, old_size);
+      free(block);
+    }
+    return NULL;
+  }
+  if (new_size > old_size) {
+    size_t growth = new_size - old_size;
+    if (nj_fault(vm) || !may_grow(vm, growth)) return NULL;
+    vm->since_check += growth;
+    // Library functions over long strings reach no hook, but they do allocate.
+    if (vm->since_check > (1 << 20)) {
+      vm->since_check = 0;
+      if (vm->running) nj_hook_every(vm->running, 1);
+    }
+  }
+  owner before = block ? *block : (owner){0, 0};
+  owner *moved = realloc(block, sizeof(owner) + new_size);
+  if (!moved) return NULL;
+  if (block) refund(vm, &before, old_size);
+  moved->group = vm->group;
+  moved->generation = vm->groups[vm->group].generation;
+  charge(vm, new_size);
+  return moved + 1;
+}
+
+bool nj_reserve(nj_vm *vm, nj_buffer *buffer, size_t more) {
+  if (more <= buffer->capacity - buffer->length) return true;
+  size_t capacity = buffer->capacity ? buffer->capacity : 256;
+  while (capacity - buffer->length < more) {
+    if (capacity > SIZE_MAX / 2) return false;
+    capacity *= 2;
+  }
+  uint8_t *bytes = nj_fault(vm) ? NULL : realloc(buffer->bytes, capacity);
+  if (!bytes) {
+    vm->starved = true;
+    return false;
+  }
+  buffer->bytes = bytes;
+  buffer->capacity = capacity;
+  return true;
+}
+
+bool nj_append(nj_vm *vm, nj_buffer *buffer, const void *bytes, size_t length) {
+  if (!nj_reserve(vm, buffer, length)) return false;
+  if (length) memcpy(buffer->bytes + buffer->length, bytes, length);
+  buffer->length += length;
+  return true;
+}

@@ -1,0 +1,169 @@
+import Media
+import NetCore
+import SDP
+import SIPDialog
+import SIPMessage
+import SIPTransaction
+
+// What is said to the caller: provisional responses, the answer, refusals. One To-tag in every 18x and 2xx, and the
+// same SDP bytes in 183 and 200 (RFC 3264 §6, RFC 6337 §3.1.1).
+extension CallShard {
+  /// A 1xx to the caller; with `sdp` the promise that the 200 must keep.
+  func provisional(_ leg: Leg, _ status: Int, sdp: [UInt8]? = nil) {
+    guard let id = leg.serverInvite, leg.phase == .early, let request = table.request(of: id) else { return }
+    var writer = MessageWriter.response(to: request, status: status, toTag: leg.tag)
+    writer.copyAll(.recordRoute, from: request)
+    contact(&writer, leg)
+    passHeaders(&writer, from: nil, changes: leg.call.headers)
+    writer.header(.allow, CallShard.allow)
+    finish(&writer, sdp)
+    table.respond(id, status: status, bytes: writer.bytes, now: now, wheel: &wheel)
+  }
+
+  /// 200 to the caller's INVITE with `sdp`: an answer to his offer, or our offer where he made none.
+  func accept(_ leg: Leg, sdp: [UInt8]?, headers: [(name: [UInt8], value: [UInt8])] = []) {
+    guard let id = leg.serverInvite, let request = table.request(of: id) else { return }
+    var writer = MessageWriter.response(to: request, status: 200, toTag: leg.tag)
+    writer.copyAll(.recordRoute, from: request)
+    contact(&writer, leg)
+    for header in headers { writer.header(name: header.name[...], value: header.value[...]) }
+    passHeaders(&writer, from: nil, changes: leg.call.headers)
+    capabilities(&writer)
+    finish(&writer, sdp)
+    leg.serverInvite = nil
+    leg.unacknowledged = id
+    remember(id, leg)
+    if leg.phase == .early {
+      leg.phase = .confirmed
+      leg.call.answerMilliseconds = services.wallClock()
+      services.counters.add(.callsAnswered)
+    }
+    table.respond(id, status: 200, bytes: writer.bytes, now: now, wheel: &wheel)
+  }
+
+  /// A final response 300–699 to the caller's INVITE, with its Reason (RFC 3326).
+  func refuse(
+    _ leg: Leg, _ status: Int, text: String? = nil, reason: [UInt8],
+    headers: [(name: [UInt8], value: [UInt8])] = [], contacts: [[UInt8]] = []
+  ) {
+    guard let id = leg.serverInvite, let request = table.request(of: id) else { return }
+    var writer = MessageWriter.response(to: request, status: status, reason: text, toTag: leg.tag)
+    for contact in contacts { writer.header(.contact, contact[...]) }
+    writer.header(.reason, reason[...])
+    for header in headers { writer.header(name: header.name[...], value: header.value[...]) }
+    if status == 405 { writer.header(.allow, CallShard.allow) }
+    if status == 503 { writer.header(.retryAfter, number: 5) }
+    writer.finish()
+    leg.serverInvite = nil
+    remember(id, nil)
+    table.respond(id, status: status, bytes: writer.bytes, now: now, wheel: &wheel)
+  }
+
+  func contact(_ writer: inout MessageWriter, _ leg: Leg) {
+    writer.header(.contact, contact(of: leg.flow))
+  }
+
+  func contact(of flow: Flow) -> Bytes {
+    let listener = Int(flow.listener)
+    return settings.listeners.indices.contains(listener) ? settings.listeners[listener].contact[...] : []
+  }
+
+  func sentBy(of flow: Flow) -> Bytes {
+    let listener = Int(flow.listener)
+    return settings.listeners.indices.contains(listener) ? settings.listeners[listener].sentBy[...] : []
+  }
+
+  func finish(_ writer: inout MessageWriter, _ sdp: [UInt8]?) {
+    if let sdp {
+      writer.finish(body: sdp[...], contentType: "application/sdp")
+    } else {
+      writer.finish()
+    }
+  }
+
+  /// The allow-list of headers that cross (HeaderPolicy), then what the script set, added and removed.
+  func passHeaders(_ writer: inout MessageWriter, from message: Message?, changes: HeaderChanges) {
+    if let message {
+      for line in message.headers where HeaderPolicy.passes(line) && !changes.replaces(line) { writer.copy(line) }
+    }
+    for header in changes.added { writer.header(name: header.name[...], value: header.value[...]) }
+  }
+
+  // MARK: the caller's media
+
+  /// Where the caller's RTP is received: leased once a call, at the first need. False: no port, or no address of the
+  /// family of his c= line.
+  func leaseMedia(_ leg: Leg) -> Bool {
+    if leg.port != nil { return true }
+    let family = leg.remoteAudio?.rtp.ip.family ?? leg.flow.remote.ip.family
+    let near = leg.call.caller?.port?.id ?? leg.call.callees.first { $0.port != nil }?.port?.id
+    guard let port = services.media.lease(owner: UInt32(shard), family: family, near: near) else {
+      services.counters.add(.portsExhausted)
+      return false
+    }
+    leg.port = port
+    mediaOwners[port.id] = UInt64(leg.token.generation) << 32 | UInt64(leg.token.slot)
+    return true
+  }
+
+  /// The address that SDP gives for a leased port: behind NAT the advertised one of its family.
+  func described(_ port: MediaPort) -> IPAddress {
+    settings.advertisedMedia.first { $0.family == port.address.family } ?? port.address
+  }
+
+  /// The server's own answer to the caller's offer: one codec that we can generate, and telephone-event. Nil where the
+  /// offer has none, or there is no offer or no port.
+  func ownAnswer(_ leg: Leg) -> [UInt8]? {
+    if let sdp = leg.localSDP { return sdp }
+    guard let offer = leg.remote, let audio = leg.remoteAudio, let codec = generable(audio), leaseMedia(leg),
+      let port = leg.port
+    else { return nil }
+    let sdp = OfferAnswerSDP.answer(
+      to: offer, audio: audio, codecs: [codec], telephoneEvent: audio.telephoneEvent, address: described(port),
+      port: port.rtpPort, session: leg.description.identity)
+    let described = describe(leg, sdp)
+    sendMedia(leg)
+    return described
+  }
+
+  /// Our own offer to a caller who made none, in a 200.
+  func ownOffer(_ leg: Leg) -> [UInt8]? {
+    guard leaseMedia(leg), let port = leg.port else { return nil }
+    return describe(
+      leg,
+      OfferAnswerSDP.offer(
+        codecs: [.pcmu, .pcma], address: described(port), port: port.rtpPort, session: leg.description.identity))
+  }
+
+  /// The first codec of a list that tones and files can be made in.
+  func generable(_ audio: AudioStream) -> Codec? {
+    audio.codecs.first { ($0.name == "PCMU" || $0.name == "PCMA") && $0.clockRate == 8000 }
+  }
+
+  /// Keeps what was described to the peer, and reads our own numbers back out of it.
+  @discardableResult
+  func describe(_ leg: Leg, _ built: [UInt8]) -> [UInt8] {
+    let sdp = leg.description.update(built)
+    if let session = try? SessionDescription(parsing: sdp[...]) {
+      leg.localAudio = try? OfferAnswerSDP.audio(in: session)
+    }
+    return sdp
+  }
+
+  /// Tells the media plane where the peer is, what he takes, and which way audio flows.
+  func sendMedia(_ leg: Leg) {
+    guard let port = leg.port, let remote = leg.remoteAudio else { return }
+    let local = leg.localAudio?.direction ?? .sendrecv
+    let pcmu = remote.codecs.first { $0.name == "PCMU" }?.payloadType
+    let pcma = remote.codecs.first { $0.name == "PCMA" }?.payloadType
+    let agreed = leg.localAudio?.codecs.first { $0.name == "PCMU" || $0.name == "PCMA" }?.name
+    let codecs = MediaCodecs(
+      pcmu: agreed == "PCMA" ? nil : pcmu, pcma: agreed == "PCMU" ? nil : pcma,
+      telephoneEvent: remote.telephoneEvent, comfortNoise: remote.comfortNoise)
+    mediaCommands.append(
+      .remote(
+        port.id, rtp: remote.rtp.ip.isUnspecified ? nil : remote.rtp, rtcp: remote.rtcp, codecs: codecs,
+        sending: remote.direction.receives && local.sends, receiving: remote.direction.sends && local.receives,
+        latch: true))
+  }
+}

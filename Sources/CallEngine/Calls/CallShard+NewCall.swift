@@ -1,0 +1,138 @@
+import NetCore
+import SDP
+import SIPDialog
+import SIPMessage
+import SIPTransaction
+
+extension CallShard {
+  /// A new INVITE: 100 Trying is out already. Admission, the offer, the call, then its script.
+  func newCall(_ id: ServerTransactionID, _ message: Message) {
+    if isDraining {
+      return reply(id, message, 503) { $0.header(.retryAfter, number: 5) }
+    }
+    guard let admitted = admit(id, message) else { return }
+    guard let script else { return reply(id, message, 404) { self.reason(&$0, .unallocatedNumber) } }
+    var offer: SessionDescription?
+    var audio: AudioStream?
+    if !message.body.isEmpty {
+      guard hasSDP(message) else {
+        return reply(id, message, 415) { $0.header(.accept, "application/sdp" as StaticString) }
+      }
+      do throws(SDPError) {
+        let session = try SessionDescription(parsing: message.body)
+        audio = try OfferAnswerSDP.audio(in: session)
+        if let family = audio?.rtp.ip.family, !settings.mediaFamilies.contains(family) {
+          throw SDPError.incompatibleAddress(family == .v6 ? "no IPv6 media here" : "no IPv4 media here")
+        }
+        offer = session
+      } catch {
+        return refuse(id, message, error)
+      }
+    }
+
+    let (slot, slotGeneration) = calls.reserve()
+    let (legSlot, legGeneration) = legs.reserve()
+    let token = mint(slot: legSlot, generation: legGeneration)
+    let call = Call(
+      slot: slot, generation: slotGeneration, id: String(decoding: token.hex, as: UTF8.self), script: script,
+      invite: message, account: admitted.account, trunk: admitted.trunk, context: admitted.context,
+      startMilliseconds: services.wallClock())
+    let leg = Leg(
+      token: token, role: .caller, call: call, flow: message.flow, session: random.next())
+    leg.serverInvite = id
+    leg.remote = offer
+    leg.remoteAudio = audio
+    call.caller = leg
+    do {
+      leg.dialog = try Dialog(uas: message, localTag: leg.tag)
+    } catch {
+      calls.release(slot)
+      legs.release(legSlot)
+      return reply(id, message, error.status, error.reason)
+    }
+    calls.fill(slot, call)
+    legs.fill(legSlot, leg)
+    remember(id, leg)
+    script.calls += 1
+    services.counters.add(.callsStarted)
+    startScript(call)
+  }
+
+  func hasSDP(_ message: Message) -> Bool {
+    guard let type = message.contentType else { return false }
+    let wanted: StaticString = "application/sdp"
+    let end = type.firstIndex { $0 == UInt8(ascii: ";") || $0 == UInt8(ascii: " ") } ?? type.endIndex
+    return type[..<end].map { $0 | 0x20 }.elementsEqual(wanted.description.utf8.map { $0 | 0x20 })
+  }
+
+  /// A description that cannot be negotiated: its own status, and a Warning that says why (RFC 3261 §20.43).
+  func refuse(_ id: ServerTransactionID, _ message: Message, _ error: SDPError) {
+    reply(id, message, error.status) { writer in
+      if let warning = error.warningValue(agent: self.settings.domain) { writer.header(.warning, warning) }
+      self.reason(&writer, Cause(status: error.status))
+    }
+  }
+
+  func reason(_ writer: inout MessageWriter, _ cause: Cause, _ text: String? = nil) {
+    writer.header(.reason, ReasonHeader(cause, text: text).value[...])
+  }
+
+  func remember(_ id: ServerTransactionID, _ leg: Leg?) {
+    let slot = Int(id.slot)
+    while pendingInvites.count <= slot { pendingInvites.append(nil) }
+    pendingInvites[slot] = leg
+  }
+
+  // MARK: CANCEL, ACK
+
+  /// RFC 3261 §9.2: 200 to the CANCEL, 487 to the INVITE it names; too late for either is 481.
+  func cancelled(_ id: ServerTransactionID, _ message: Message, _ invite: ServerTransactionID?) {
+    guard let invite, Int(invite.slot) < pendingInvites.count, let leg = pendingInvites[Int(invite.slot)],
+      leg.serverInvite == invite
+    else {
+      table.answerCancel(id, found: invite != nil, toTag: nil, now: now, wheel: &wheel)
+      return
+    }
+    table.answerCancel(id, found: true, toTag: leg.tag, now: now, wheel: &wheel)
+    if leg.phase == .early {
+      // The caller's own Reason goes on to the callees: "completed elsewhere" must not become a missed call.
+      let reason = message.first(.reason).map { Array($0) }
+      hangUp(leg.call, .init(side: .caller, status: 487, cause: .normalClearing), reason: reason)
+    } else {
+      cancelReinvite(leg)
+    }
+  }
+
+  /// The ACK to a 2xx of ours, and the answer to an offer that it carried.
+  func acknowledged(_ message: Message) {
+    guard let leg = leg(tag: message.toTag), let dialog = leg.dialog,
+      dialog.callID.elementsEqual(message.callID), message.fromTag.map({ dialog.remoteTag.elementsEqual($0) }) ?? false
+    else { return services.counters.add(.strayRequests) }
+    if let waiting = leg.unacknowledged {
+      leg.unacknowledged = nil
+      table.acknowledged(waiting, wheel: &wheel)
+    }
+    if leg.awaitsAnswer { answerInACK(leg, message) }
+    afterACK(leg)
+  }
+
+  /// The caller's connection is gone before his INVITE was answered.
+  func lostCaller(_ id: ServerTransactionID) {
+    guard Int(id.slot) < pendingInvites.count, let leg = pendingInvites[Int(id.slot)], leg.serverInvite == id,
+      leg.phase == .early
+    else { return }
+    leg.serverInvite = nil
+    leg.phase = .ended
+    hangUp(leg.call, .init(side: .caller, status: 487, cause: .networkOutOfOrder))
+    ended(leg)
+  }
+
+  /// 64·T1 without an ACK to our 2xx (§13.3.1.4): the session is ended.
+  func noAck(_ id: ServerTransactionID) {
+    guard Int(id.slot) < pendingInvites.count, let leg = pendingInvites[Int(id.slot)], leg.unacknowledged == id else {
+      return
+    }
+    leg.unacknowledged = nil
+    hangUp(leg.call, .init(side: .system, status: 408, cause: .recoveryOnTimerExpiry, text: "no ACK"))
+  }
+}

@@ -1,0 +1,176 @@
+import LuaRuntime
+import Media
+import NetCore
+import SIPDialog
+import SIPMessage
+import SIPTransaction
+
+// How calls end: every leg gets what its state asks for (CANCEL, BYE or a final response) with the Reason; then the
+// script's hooks, the record, and the slots.
+extension CallShard {
+  /// Ends the whole call. The first cause stands; later ones find nothing to do.
+  func hangUp(_ call: Call, _ info: Call.Hangup, reason own: [UInt8]? = nil) {
+    guard call.hangup == nil else { return }
+    call.hangup = info
+    call.endMilliseconds = services.wallClock()
+    let reason = own ?? ReasonHeader(info.cause, text: info.text).value
+    let dial = call.dial
+    if let dial, dial.stage == .ringing { _ = dial.tree.abort() }
+    for leg in call.callees {
+      switch leg.phase {
+      case .early: lose(leg, call, dial, .callerLeft(info.side == .caller ? own : reason))
+      case .confirmed: bye(leg, reason: reason)
+      case .ended: break
+      }
+    }
+    switch call.caller.phase {
+    case .early:
+      refuse(call.caller, info.status >= 300 ? info.status : 480, text: info.text, reason: reason)
+      ended(call.caller)
+    case .confirmed:
+      if let waiting = call.caller.serverInvite, let request = table.request(of: waiting) {
+        call.caller.serverInvite = nil
+        reply(waiting, request, 487, nil, tag: call.caller.tag)
+      }
+      bye(call.caller, reason: reason)
+    case .ended: break
+    }
+    overdue(call, dial)
+  }
+
+  /// What follows once cause and side are final: waiting verbs return, hooks run, the grace period begins.
+  func overdue(_ call: Call, _ dial: Dial?) {
+    services.counters.add(call.isAnswered ? .callsEnded : .callsFailed)
+    cancel(&call.durationTimer)
+    if let dial, call.dial === dial, let info = call.hangup {
+      let result: DialResult
+      if dial.stage == .bridged {
+        result = bridgeResult(dial, endedBy: info.side.rawValue, cause: info.cause)
+      } else {
+        let caller = info.side == .caller
+        result = DialResult(
+          ok: false, status: caller ? 487 : info.status, cause: info.cause, reason: nil,
+          by: caller ? "caller" : "system", endedBy: nil)
+      }
+      finishDial(call, dial, result)
+    }
+    call.bridged = nil
+    wakeForHangup(call)
+    call.hooksLeft = call.hooks > 0 ? Array(1...call.hooks) : []
+    call.graceTimer = arm(call, .grace, after: settings.afterHangup)
+    nextHook(call)
+    checkRelease(call)
+  }
+
+  /// BYE on a confirmed leg, with its Reason. It waits for the ACK to our 2xx (RFC 3261 §15).
+  func bye(_ leg: Leg, reason: [UInt8]) {
+    guard leg.phase == .confirmed, leg.dialog != nil else { return }
+    if leg.unacknowledged != nil {
+      leg.byeReason = reason
+      releaseMedia(leg)
+      return
+    }
+    leg.phase = .ended
+    releaseMedia(leg)
+    let (id, branch) = table.reserveClient()
+    var writer = leg.dialog!.request(
+      .bye, branch: branch, viaSentBy: sentBy(of: leg.flow), transport: leg.flow.transport)
+    writer.header(.reason, reason[...])
+    writer.finish()
+    own(id, .bye(leg))
+    table.send(id, method: .bye, bytes: writer.bytes, flow: leg.dialog!.flow, now: now, wheel: &wheel)
+  }
+
+  /// A leg is over on the wire: its slot and its ports are free.
+  func ended(_ leg: Leg) {
+    leg.phase = .ended
+    releaseMedia(leg)
+    if let timer = leg.timer { wheel.cancel(timer) }
+    if let timer = leg.reinviteTimer { wheel.cancel(timer) }
+    guard legs.get(leg.token.slot, leg.token.generation) === leg else { return }
+    legs.remove(leg.token.slot, leg.token.generation)
+    let call = leg.call
+    if leg.role == .callee {
+      call.callees.removeAll { $0 === leg }
+    } else {
+      call.callerGone = true
+    }
+    checkRelease(call)
+  }
+
+  /// The last leg and the last task are gone: the record is written and nothing of the call is kept.
+  func checkRelease(_ call: Call) {
+    guard call.hangup != nil, call.callerGone, call.callees.isEmpty, call.tasks.isEmpty, call.hooksLeft.isEmpty,
+      call.statisticsPending == 0, !call.isReleased
+    else { return }
+    call.isReleased = true
+    cancel(&call.graceTimer)
+    services.records.append(record(call))
+    calls.remove(call.slot, call.generationOfSlot)
+    forget(call)
+    checkDrained()
+  }
+
+  // MARK: dial results
+
+  func finishDial(_ call: Call, _ dial: Dial, _ result: DialResult) {
+    guard call.dial === dial else { return }
+    call.dial = nil
+    cancel(&dial.timer)
+    cancel(&dial.progressTimer)
+    cancel(&dial.delayTimer)
+    if call.hangup == nil, let port = call.caller.port { mediaCommands.append(.stopPlaying(port.id)) }
+    wake(dial.task, [result.value(call, dial, now: now)])
+  }
+
+  func bridgeResult(_ dial: Dial, endedBy: String, cause: Cause) -> DialResult {
+    DialResult(ok: true, status: 200, cause: cause, reason: nil, by: "remote", endedBy: endedBy)
+  }
+
+  // MARK: timers
+
+  enum CallTimer: UInt8 { case dialTimeout, noProgress, maxDuration, grace, delay }
+  enum LegTimer: UInt8 { case legTimeout, reinvite }
+
+  func arm(_ call: Call, _ which: CallTimer, after: Instant.Span) -> TimerHandle {
+    wheel.arm(
+      TimerToken(kind: 1, which: which.rawValue, slot: call.slot, generation: call.generationOfSlot), at: now + after)
+  }
+
+  func arm(_ leg: Leg, _ which: LegTimer, after: Instant.Span) -> TimerHandle {
+    wheel.arm(
+      TimerToken(kind: 2, which: which.rawValue, slot: leg.token.slot, generation: leg.token.generation),
+      at: now + after)
+  }
+
+  func cancel(_ timer: inout TimerHandle?) {
+    if let handle = timer { wheel.cancel(handle) }
+    timer = nil
+  }
+
+  func fire(_ token: TimerToken) {
+    switch token.kind {
+    case 1:
+      guard let call = calls.get(token.slot, token.generation), let which = CallTimer(rawValue: token.which) else {
+        return
+      }
+      switch which {
+      case .dialTimeout: dialTimedOut(call)
+      case .noProgress: noProgress(call)
+      case .delay: delayOver(call)
+      case .maxDuration: hangUp(call, .init(side: .system, status: 408, cause: .normalClearing, text: "max duration"))
+      case .grace: closeTasks(call)
+      }
+    case 2:
+      guard let leg = legs.get(token.slot, token.generation), let which = LegTimer(rawValue: token.which) else {
+        return
+      }
+      switch which {
+      case .legTimeout: legTimedOut(leg)
+      case .reinvite: if leg.wantsReoffer { reoffer(leg) }
+      }
+    default:
+      taskTimer(token)
+    }
+  }
+}

@@ -1,0 +1,281 @@
+import Media
+import NetCore
+import SDP
+import SIPDialog
+import SIPMessage
+import SIPTransaction
+
+// The second leg: where it goes, the offer it is made, the INVITE that carries it.
+extension CallShard {
+  struct Route {
+    var uri: [UInt8]
+    var flow: Flow
+    var path: [[UInt8]] = []
+  }
+
+  /// The next hop of a target; nil where nothing of ours can reach it. Names are resolved when trunks are configured;
+  /// a `sip:` target must carry a literal address.
+  func route(to target: DialTarget) -> Route? {
+    switch target.place {
+    case .user: return nil
+    case .binding(_, let binding):
+      return Route(uri: Array(binding.contact), flow: binding.flow, path: binding.path)
+    case .trunk(let name, let number):
+      guard let trunk = directory.trunk(named: name), let flow = flow(to: trunk.destination, trunk.transport) else {
+        return nil
+      }
+      let parameter = trunk.transport == .udp ? "" : ";transport=\(trunk.transport.parameterName)"
+      return Route(uri: Array("sip:".utf8) + number + Array("@\(trunk.host)\(parameter)".utf8), flow: flow)
+    case .uri(let bytes):
+      guard let uri = try? URI(parsing: bytes[...]), uri.scheme == .sip, let ip = IPAddress(bytes: uri.host),
+        let flow = flow(to: Endpoint(ip, uri.port ?? 5060), uri.transport ?? .udp)
+      else { return nil }
+      return Route(uri: bytes, flow: flow)
+    }
+  }
+
+  private func flow(to remote: Endpoint, _ transport: Transport) -> Flow? {
+    guard let listener = settings.listener(for: transport, family: remote.ip.family) else { return nil }
+    return Flow(
+      transport: transport, listener: UInt8(listener), remote: remote, local: settings.listeners[listener].local)
+  }
+
+  /// The caller's own list through a port of ours; where he made no offer, ours. Nil: no port left.
+  func offer(to leg: Leg, _ call: Call, _ dial: Dial) -> [UInt8]? {
+    let family = leg.flow.remote.ip.family
+    guard let port = services.media.lease(owner: UInt32(shard), family: family, near: call.caller.port?.id) else {
+      services.counters.add(.portsExhausted)
+      return nil
+    }
+    leg.port = port
+    mediaOwners[port.id] = UInt64(leg.token.generation) << 32 | UInt64(leg.token.slot)
+    guard let session = call.caller.remote, let audio = call.caller.remoteAudio else {
+      return describe(
+        leg,
+        OfferAnswerSDP.offer(
+          codecs: [.pcmu, .pcma], address: described(port), port: port.rtpPort, session: leg.description.identity))
+    }
+    // What we promised, or will promise, the caller stands first (RFC 3264 §6.1: the answerer prefers it).
+    let first = call.caller.localAudio?.codecs.first ?? (dial.ringback.policy.generatesAudio ? generable(audio) : nil)
+    guard
+      let sdp = try? OfferAnswerSDP.relayedOffer(
+        from: session, audio: audio, address: described(port), port: port.rtpPort,
+        session: leg.description.identity, first: first)
+    else { return nil }
+    return describe(leg, sdp)
+  }
+
+  func invite(_ leg: Leg, _ route: Route, _ target: DialTarget, _ call: Call, _ dial: Dial, body: [UInt8]) {
+    let (id, branch) = table.reserveClient()
+    var callID: [UInt8] = []
+    callID.reserveCapacity(32)
+    Token(shard: shard, slot: 0, generation: UInt32(truncatingIfNeeded: random.next()), random: random.next())
+      .write(into: &callID)
+    let caller = identity(of: call, target: target)
+    let from = caller.from + Array(";tag=".utf8) + leg.tag
+    let to = Array("<".utf8) + route.uri + Array(">".utf8)
+    var writer = MessageWriter(capacity: 1200)
+    writer.requestLine(.invite, uri: route.uri[...])
+    via(&writer, leg.flow, branch)
+    for path in route.path { writer.header(.route, path[...]) }
+    writer.header(.maxForwards, number: max(0, (call.invite.maxForwards ?? 70) - 1))
+    writer.header(.from, from[...])
+    writer.header(.to, to[...])
+    writer.header(.callID, callID[...])
+    writer.header(.cSeq, "1 INVITE" as StaticString)
+    contact(&writer, leg)
+    writer.header(.allow, CallShard.allow)
+    for value in caller.assertedIdentities { writer.header(.pAssertedIdentity, value[...]) }
+    if let privacy = caller.privacy { writer.header(.privacy, privacy[...]) }
+    var changes = call.headers
+    for header in dial.options.headers + target.headers { changes.set(header.name, header.value) }
+    for name in target.remove { changes.remove(name) }
+    passHeaders(&writer, from: call.invite, changes: changes)
+    writer.finish(body: body[...], contentType: "application/sdp")
+    leg.local = Dialog.Invitation(
+      callID: callID[...], from: from[...], localTag: leg.tag, cseq: 1, requestURI: route.uri[...], flow: leg.flow)
+    leg.clientInvite = id
+    own(id, .invite(leg))
+    table.send(id, method: .invite, bytes: writer.bytes, flow: leg.flow, now: now, wheel: &wheel)
+  }
+
+  func via(_ writer: inout MessageWriter, _ flow: Flow, _ branch: Token) {
+    var value: [UInt8] = []
+    value.reserveCapacity(96)
+    value += Array("SIP/2.0/".utf8)
+    value += Array(flow.transport.viaName.utf8)
+    value.append(0x20)
+    value += sentBy(of: flow)
+    value += Array(";branch=z9hG4bK".utf8)
+    branch.write(into: &value)
+    value += Array(";rport".utf8)
+    writer.header(.via, value[...])
+  }
+
+  private func identity(of call: Call, target: DialTarget) -> CallerIdentity.Outgoing {
+    CallerIdentity.outgoing(
+      invite: call.invite, account: call.account, trusted: call.trunk != nil || call.account == nil,
+      domain: settings.domain, override: target.from,
+      asserted: target.asserted, privacy: target.privacy, calleeIsTrusted: target.isTrunk)
+  }
+
+  // MARK: the callee answers
+
+  func succeeded(_ leg: Leg, _ message: Message) {
+    let call = leg.call
+    if leg.phase == .confirmed || leg.ack != nil {
+      if let tag = leg.ackTag, let theirs = message.toTag, tag.elementsEqual(theirs) {
+        // §13.2.2.4: each copy of the 2xx is acknowledged again.
+        if let ack = leg.ack { table.sendAck(ack, flow: leg.flow) }
+        return
+      }
+      return refuseFork(leg, message)
+    }
+    guard let local = leg.local, leg.phase == .early,
+      var dialog = Dialog(uac: local, response: message)
+    else { return }
+    aim(&dialog, leg)
+    leg.dialog = dialog
+    leg.flow = dialog.flow
+    leg.clientInvite = nil
+    leg.phase = .confirmed
+    if let timer = leg.timer { wheel.cancel(timer) }
+    sendACK(leg, cseq: message.cseq, tag: message.toTag)
+    guard !leg.isCancelled, call.hangup == nil, let dial = call.dial, dial.stage == .ringing else {
+      // The race of CANCEL and 200, or the late 200 of a losing fork: acknowledged, then ended at once.
+      return bye(leg, reason: ReasonHeader.completedElsewhere.value)
+    }
+    answered(leg, message, call, dial)
+  }
+
+  /// Another 2xx to the same INVITE with another To-tag: a proxy behind forked it (§13.2.2.4); that dialog is ended.
+  private func refuseFork(_ leg: Leg, _ message: Message) {
+    guard let local = leg.local,
+      var dialog = Dialog(uac: local, response: message)
+    else { return }
+    aim(&dialog, leg)
+    var ack = dialog.ack(
+      cseq: message.cseq, branch: mint(slot: CallShard.noSlot, generation: 0), viaSentBy: sentBy(of: dialog.flow),
+      transport: dialog.flow.transport)
+    ack.finish()
+    table.sendAck(ack.bytes, flow: dialog.flow)
+    let (id, branch) = table.reserveClient()
+    var end = dialog.request(
+      .bye, branch: branch, viaSentBy: sentBy(of: dialog.flow), transport: dialog.flow.transport)
+    reason(&end, .normalClearing)
+    end.finish()
+    own(id, .none)
+    table.send(id, method: .bye, bytes: end.bytes, flow: dialog.flow, now: now, wheel: &wheel)
+  }
+
+  /// Where requests of a dialog go: to a phone the way its messages came (it may be behind NAT), to a trunk or an
+  /// address what its Contact says (RFC 3261 §12.2.1.1), unless a proxy recorded a route.
+  private func aim(_ dialog: inout Dialog, _ leg: Leg) {
+    guard !leg.isBinding, let uri = try? URI(parsing: dialog.nextHop), let ip = IPAddress(bytes: uri.host),
+      let hop = flow(to: Endpoint(ip, uri.port ?? 5060), uri.transport ?? .udp), hop.transport == leg.flow.transport
+    else { return }
+    if hop.remote != dialog.flow.remote { dialog.flow = hop }
+  }
+
+  func sendACK(_ leg: Leg, cseq: UInt32, tag: Bytes?, sdp: [UInt8]? = nil) {
+    guard let dialog = leg.dialog else { return }
+    var writer = dialog.ack(
+      cseq: cseq, branch: mint(slot: CallShard.noSlot, generation: 0), viaSentBy: sentBy(of: dialog.flow),
+      transport: dialog.flow.transport)
+    finish(&writer, sdp)
+    leg.ack = writer.bytes
+    leg.ackTag = tag
+    table.sendAck(writer.bytes, flow: dialog.flow)
+  }
+
+  private func answered(_ leg: Leg, _ message: Message, _ call: Call, _ dial: Dial) {
+    if hasSDP_(message) {
+      do {
+        let session = try SessionDescription(parsing: message.body)
+        leg.remoteAudio = try OfferAnswerSDP.audio(in: session)
+        leg.remote = session
+      } catch {
+        return unusable(leg, call, dial)
+      }
+    }
+    guard leg.remoteAudio != nil else { return unusable(leg, call, dial) }
+    guard leaseMedia(call.caller) else { return unusable(leg, call, dial, status: 503) }
+    guard let plan = plan(for: call.caller, with: leg) else { return unusable(leg, call, dial) }
+
+    dial.ringing.removeAll { $0 === leg }
+    perform(leg.leaf.map { dial.tree.answered($0) } ?? [], call, dial)
+    if let attempt = leg.attempt {
+      call.attempts[attempt].end(status: message.status, cause: .normalClearing, at: services.wallClock())
+    }
+    dial.stage = .bridged
+    dial.answered = now
+    cancel(&dial.timer)
+    cancel(&dial.progressTimer)
+    cancel(&dial.delayTimer)
+    call.bridged = leg
+    switch plan {
+    case .answer(let sdp):
+      let body = describe(call.caller, sdp)
+      if call.caller.phase == .early { accept(call.caller, sdp: body) }
+    case .promised:
+      if call.caller.phase == .early { accept(call.caller, sdp: call.caller.localSDP) }
+    case .offer(let sdp):
+      call.caller.awaitsAnswer = true
+      accept(call.caller, sdp: describe(call.caller, sdp))
+    case .reoffer:
+      if call.caller.phase == .early { accept(call.caller, sdp: call.caller.localSDP) }
+      reofferWhenReady(call.caller, from: leg)
+    }
+    sendMedia(leg)
+    sendMedia(call.caller)
+    connect(call, leg, dial)
+    if let limit = dial.options.maxDuration { call.durationTimer = arm(call, .maxDuration, after: limit) }
+  }
+
+  private enum Plan {
+    /// Nothing was promised yet: the callee's answer in the caller's numbers.
+    case answer([UInt8])
+    /// The callee took the promised codec.
+    case promised
+    /// The caller made no offer: ours, with what the callee took.
+    case offer([UInt8])
+    /// The callee took another codec than we promised: 200 as promised, then a re-INVITE.
+    case reoffer
+  }
+
+  private func plan(for caller: Leg, with leg: Leg) -> Plan? {
+    guard let audio = leg.remoteAudio, let port = caller.port else { return nil }
+    guard let offer = caller.remote, let offered = caller.remoteAudio else {
+      if caller.localSDP != nil { return .promised }
+      return .offer(
+        OfferAnswerSDP.offer(
+          codecs: audio.codecs, telephoneEvent: audio.telephoneEvent, address: described(port), port: port.rtpPort,
+          session: caller.description.identity))
+    }
+    if let promised = caller.localAudio?.codecs.first {
+      return promised.match(in: audio.codecs) == nil ? .reoffer : .promised
+    }
+    guard
+      let sdp = try? OfferAnswerSDP.relayedAnswer(
+        offer: offer, offerAudio: offered, answer: audio, address: described(port), port: port.rtpPort,
+        session: caller.description.identity)
+    else { return nil }
+    return .answer(sdp)
+  }
+
+  /// The callee's answer cannot be used: he is hung up with cause 88, and that attempt has failed.
+  private func unusable(_ leg: Leg, _ call: Call, _ dial: Dial, status: Int = 488) {
+    dial.ringing.removeAll { $0 === leg }
+    if let attempt = leg.attempt {
+      call.attempts[attempt].end(status: status, cause: .incompatibleDestination, at: services.wallClock())
+    }
+    bye(leg, reason: ReasonHeader(Cause.incompatibleDestination).value)
+    if let leaf = leg.leaf {
+      perform(
+        dial.tree.failed(
+          leaf,
+          .init(status: status, cause: .incompatibleDestination, kind: .response, reason: nil, attempt: leg.attempt)),
+        call, dial)
+    }
+  }
+}

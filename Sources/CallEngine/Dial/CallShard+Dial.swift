@@ -1,0 +1,261 @@
+import Media
+import NetCore
+import SDP
+import SIPDialog
+import SIPMessage
+import SIPTransaction
+
+// The life of a dial: targets start, ring, fail or answer; the tree says what follows.
+extension CallShard {
+  func begin(_ dial: Dial, _ call: Call) {
+    call.dial = dial
+    dial.timer = arm(call, .dialTimeout, after: dial.options.timeout)
+    if let wait = dial.options.noProgressAfter { dial.progressTimer = arm(call, .noProgress, after: wait) }
+    hear(dial.ringback.dialled(), call, dial)
+    perform(dial.tree.start(), call, dial)
+  }
+
+  func perform(_ actions: [DialTree.Action], _ call: Call, _ dial: Dial) {
+    for action in actions {
+      guard call.dial === dial, dial.stage == .ringing else { return }
+      switch action {
+      case .start(let leaf):
+        guard let target = dial.tree.target(of: leaf) else { continue }
+        if let delay = target.delay, delay > .zero {
+          postpone(leaf, by: delay, call, dial)
+        } else {
+          start(leaf, target, call, dial)
+        }
+      case .cancel(let leaf):
+        dial.delayed.removeAll { $0.leaf == leaf }
+        if let leg = dial.ringing.first(where: { $0.leaf == leaf }) { lose(leg, call, dial, .elsewhere) }
+      case .exhausted:
+        exhausted(call, dial)
+      }
+    }
+  }
+
+  /// `delay`: the target joins those that ring later.
+  private func postpone(_ leaf: DialTree.Leaf, by delay: Instant.Span, _ call: Call, _ dial: Dial) {
+    dial.delayed.append((leaf, now + delay))
+    dial.delayed.sort { $0.at < $1.at }
+    armDelay(call, dial)
+  }
+
+  private func armDelay(_ call: Call, _ dial: Dial) {
+    cancel(&dial.delayTimer)
+    guard let next = dial.delayed.first else { return }
+    dial.delayTimer = arm(call, .delay, after: next.at - now)
+  }
+
+  func delayOver(_ call: Call) {
+    guard let dial = call.dial, dial.stage == .ringing else { return }
+    dial.delayTimer = nil
+    while let next = dial.delayed.first, next.at <= now {
+      dial.delayed.removeFirst()
+      if let target = dial.tree.target(of: next.leaf) { start(next.leaf, target, call, dial) }
+      guard call.dial === dial, dial.stage == .ringing else { return }
+    }
+    armDelay(call, dial)
+  }
+
+  private func start(_ leaf: DialTree.Leaf, _ target: DialTarget, _ call: Call, _ dial: Dial) {
+    switch target.place {
+    case .user(let user):
+      let bindings = services.bindings.lookup(user: user, nowSeconds: services.wallClock() / 1000)
+      guard !bindings.isEmpty else {
+        let known = directory.users[String(decoding: user, as: UTF8.self)] != nil
+        return fail(
+          leaf, target, call, dial, status: known ? 480 : 404,
+          known ? .subscriberAbsent : .unallocatedNumber)
+      }
+      let targets = bindings.map { binding in
+        var one = target
+        one.place = .binding(user: user, binding)
+        return one
+      }
+      if targets.count == 1 { return ring(leaf, targets[0], call, dial) }
+      perform(dial.tree.expand(leaf, into: targets), call, dial)
+    case .binding, .trunk, .uri:
+      ring(leaf, target, call, dial)
+    }
+  }
+
+  private func ring(_ leaf: DialTree.Leaf, _ target: DialTarget, _ call: Call, _ dial: Dial) {
+    guard let route = route(to: target) else {
+      return fail(leaf, target, call, dial, status: 503, .networkOutOfOrder)
+    }
+    let attempt = call.attempts.count
+    call.attempts.append(CallAttempt(target: target.name, uri: String(decoding: route.uri, as: UTF8.self)))
+    call.attempts[attempt].ip = route.flow.remote.description
+    call.attempts[attempt].startMilliseconds = services.wallClock()
+    let (slot, generation) = legs.reserve()
+    let leg = Leg(
+      token: mint(slot: slot, generation: generation), role: .callee, call: call, flow: route.flow,
+      session: random.next())
+    leg.attempt = attempt
+    if case .binding = target.place { leg.isBinding = true }
+    leg.leaf = leaf
+    guard let body = offer(to: leg, call, dial) else {
+      legs.release(slot)
+      return fail(leaf, target, call, dial, status: 503, .switchCongestion, attempt: attempt)
+    }
+    legs.fill(slot, leg)
+    call.callees.append(leg)
+    dial.ringing.append(leg)
+    invite(leg, route, target, call, dial, body: body)
+    if let timeout = target.timeout { leg.timer = arm(leg, .legTimeout, after: timeout) }
+  }
+
+  private func fail(
+    _ leaf: DialTree.Leaf, _ target: DialTarget, _ call: Call, _ dial: Dial, status: Int, _ cause: Cause,
+    attempt known: Int? = nil
+  ) {
+    let attempt = known ?? call.attempts.count
+    if known == nil { call.attempts.append(CallAttempt(target: target.name, uri: "")) }
+    call.attempts[attempt].status = status
+    call.attempts[attempt].cause = cause
+    perform(
+      dial.tree.failed(
+        leaf, .init(status: status, cause: cause, kind: .unreachable, reason: nil, attempt: attempt)), call, dial)
+  }
+
+  // MARK: what callees say
+
+  func calleeResponse(_ id: ClientTransactionID, _ message: Message, _ leg: Leg) {
+    switch message.status {
+    case 100: return
+    case 101..<200: ringing(leg, message)
+    case 200..<300: succeeded(leg, message)
+    default:
+      owners[Int(id.slot)] = .none
+      leg.clientInvite = nil
+      failed(leg, message)
+    }
+  }
+
+  private func ringing(_ leg: Leg, _ message: Message) {
+    let call = leg.call
+    guard leg.phase == .early, !leg.isCancelled, let dial = call.dial, let attempt = leg.attempt else { return }
+    if call.attempts[attempt].provisional.count < 16 { call.attempts[attempt].provisional.append(message.status) }
+    if dial.firstRing == nil { dial.firstRing = now }
+    var hasSDP = false
+    if hasSDP_(message), let session = try? SessionDescription(parsing: message.body),
+      let audio = try? OfferAnswerSDP.audio(in: session)
+    {
+      hasSDP = true
+      leg.remote = session
+      leg.remoteAudio = audio
+      call.attempts[attempt].earlyMedia = true
+      sendMedia(leg)
+      // The tone plays already and this leg's media may take over now that its codec is known.
+      if dial.ringback.isGenerating { playRingback(call, dial) }
+    }
+    hear(
+      dial.ringback.provisional(
+        message.status, leg: Int(leg.token.slot), hasSDP: hasSDP, alone: dial.ringing.count == 1), call, dial)
+  }
+
+  func hasSDP_(_ message: Message) -> Bool { !message.body.isEmpty && hasSDP(message) }
+
+  private func failed(_ leg: Leg, _ message: Message) {
+    let call = leg.call
+    let cause = ReasonHeader.cause(in: message.all(.reason)) ?? Cause(status: message.status)
+    if let attempt = leg.attempt {
+      call.attempts[attempt].end(status: message.status, cause: cause, at: services.wallClock())
+    }
+    finish(
+      leg,
+      .init(
+        status: message.status, cause: cause, kind: .response, reason: message.first(.reason).map { Array($0) },
+        attempt: leg.attempt))
+  }
+
+  func calleeUnreachable(_ leg: Leg, status: Int, _ kind: DialTree.Failure.Kind) {
+    leg.clientInvite = nil
+    let cause: Cause = kind == .timeout ? .noUserResponse : .networkOutOfOrder
+    if let attempt = leg.attempt {
+      leg.call.attempts[attempt].end(status: status, cause: cause, at: services.wallClock())
+    }
+    // Timer B: he never said anything at all, so nothing is reached there (503), unlike one who rang.
+    finish(leg, .init(status: status, cause: cause, kind: .unreachable, reason: nil, attempt: leg.attempt))
+  }
+
+  private func finish(_ leg: Leg, _ failure: DialTree.Failure) {
+    let call = leg.call
+    ended(leg)
+    guard !leg.isCancelled, let dial = call.dial, let leaf = leg.leaf else { return }
+    dial.ringing.removeAll { $0 === leg }
+    dial.ringback.failed(leg: Int(leg.token.slot))
+    perform(dial.tree.failed(leaf, failure), call, dial)
+  }
+
+  // MARK: time
+
+  /// The ring time of one target is over.
+  func legTimedOut(_ leg: Leg) {
+    let call = leg.call
+    guard let dial = call.dial, dial.stage == .ringing, leg.phase == .early, let leaf = leg.leaf else { return }
+    lose(leg, call, dial, .noAnswer)
+    perform(
+      dial.tree.failed(
+        leaf, .init(status: 480, cause: .noAnswer, kind: .timeout, reason: nil, attempt: leg.attempt)), call, dial)
+  }
+
+  func dialTimedOut(_ call: Call) {
+    guard let dial = call.dial, dial.stage == .ringing else { return }
+    _ = dial.tree.abort()
+    for leg in dial.ringing { lose(leg, call, dial, .noAnswer) }
+    finishDial(
+      call, dial, DialResult(ok: false, status: 480, cause: .noAnswer, reason: nil, by: "timeout", endedBy: nil))
+  }
+
+  func noProgress(_ call: Call) {
+    guard let dial = call.dial, dial.stage == .ringing else { return }
+    hear(dial.ringback.noProgress(), call, dial)
+  }
+
+  enum Loss { case elsewhere, noAnswer, callerLeft([UInt8]?) }
+
+  /// A leg that rings is given up: CANCEL with the reason; his 487, or his late 200, is dealt with when it comes.
+  func lose(_ leg: Leg, _ call: Call, _ dial: Dial?, _ why: Loss) {
+    dial?.ringing.removeAll { $0 === leg }
+    guard leg.phase == .early, !leg.isCancelled else { return }
+    leg.isCancelled = true
+    if let timer = leg.timer { wheel.cancel(timer) }
+    let reason: [UInt8]
+    let cause: Cause
+    switch why {
+    case .elsewhere:
+      reason = ReasonHeader.completedElsewhere.value
+      cause = .normalClearing
+    case .noAnswer:
+      reason = ReasonHeader(Cause.noAnswer).value
+      cause = .noAnswer
+    case .callerLeft(let own):
+      reason = own ?? ReasonHeader(Cause.normalClearing).value
+      cause = .normalClearing
+    }
+    if let attempt = leg.attempt, call.attempts[attempt].status == 0 {
+      call.attempts[attempt].end(status: 487, cause: cause, at: services.wallClock())
+    }
+    releaseMedia(leg)
+    guard let id = leg.clientInvite else { return ended(leg) }
+    table.cancel(id, headers: (Array("Reason: ".utf8) + reason + [13, 10])[...], now: now, wheel: &wheel)
+  }
+
+  /// All targets failed: the best failure is the result.
+  private func exhausted(_ call: Call, _ dial: Dial) {
+    for leg in dial.ringing { lose(leg, call, dial, .elsewhere) }
+    let best = dial.tree.best
+    let kind = best?.kind
+    var status = best?.status ?? 480
+    let cause = best?.cause ?? .noAnswer
+    if kind == .unreachable, status == 408 { status = 503 }
+    finishDial(
+      call, dial,
+      DialResult(
+        ok: false, status: status, cause: kind == .unreachable && status == 503 ? .networkOutOfOrder : cause,
+        reason: best?.reason, by: kind == .timeout ? "timeout" : "remote", endedBy: nil))
+  }
+}

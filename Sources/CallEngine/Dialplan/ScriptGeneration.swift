@@ -1,0 +1,72 @@
+import LuaRuntime
+import NetCore
+import SIPTransaction
+
+/// One loaded dialplan in this shard: its VM, the settings it was loaded beside, and how many calls still run it.
+final class ScriptGeneration {
+  let number: Int
+  private let loaded: LoadedScript
+  var vm: LuaVM { loaded.vm }
+  let settings: EngineSettings
+  var calls = 0
+  var isRetired = false
+  /// Handles given out, for the timers and hooks that are no call's.
+  var tasks = 0
+
+  init(number: Int, loaded: LoadedScript, settings: EngineSettings) {
+    self.number = number
+    self.loaded = loaded
+    self.settings = settings
+  }
+
+  /// Gives the VM up for good. Nothing here uses it again, which the compiler cannot see of a stored property.
+  func handOff() -> VMHandoff {
+    loaded.door.answer = { _, _, _, _ in .raise("this generation is over") }
+    nonisolated(unsafe) let loaded = self.loaded
+    return unsafe VMHandoff(loaded)
+  }
+}
+
+/// A coroutine of a script and what it waits for.
+final class ScriptTask {
+  enum Kind: Equatable {
+    case main
+    case hook
+    case spawned
+  }
+  enum Waiting: Equatable {
+    case nothing
+    case dial
+    /// `sleep`, `wait`, and verbs with a `duration`; resumed with these values when the timer fires.
+    case timer([LuaValue])
+    /// Audio that ends by itself.
+    case played(token: UInt32)
+    /// Nothing but the hang-up.
+    case hangup
+    /// Its burst is over; resumed without values.
+    case turn
+    /// Its next values are there; resumed in the next turn.
+    case ready([LuaValue])
+  }
+
+  let slot: UInt32
+  let generation: UInt32
+  let script: ScriptGeneration
+  unowned let call: Call
+  let kind: Kind
+  var lua: LuaTask?
+  var waiting = Waiting.nothing
+  var timer: TimerHandle?
+  /// Verbs answered at once since it last gave way.
+  var burst = 0
+  /// When its timer fires the audio that it started is stopped.
+  var stopsPlaying = false
+
+  init(slot: UInt32, generation: UInt32, script: ScriptGeneration, call: Call, kind: Kind) {
+    self.slot = slot
+    self.generation = generation
+    self.script = script
+    self.call = call
+    self.kind = kind
+  }
+}

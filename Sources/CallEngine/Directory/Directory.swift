@@ -1,0 +1,117 @@
+public import NetCore
+public import SIPDigest
+
+/// A user whom digest authentication can find.
+public struct UserAccount: Sendable {
+  public var name: String
+  /// Dialplan context of his calls.
+  public var context: String
+  public var callerName: String?
+  /// The number shown to callees, and the only one that his From may claim besides `name`.
+  public var callerNumber: String?
+  public var ha1: HA1
+
+  public init(name: String, context: String = "internal", callerName: String? = nil, callerNumber: String? = nil, ha1: HA1) {
+    self.name = name
+    self.context = context
+    self.callerName = callerName
+    self.callerNumber = callerNumber
+    self.ha1 = ha1
+  }
+}
+
+/// A source network; `10.1.0.0/16`, one address is a prefix of all its bits.
+public struct SourceNetwork: Sendable, Equatable {
+  public var address: IPAddress
+  public var bits: Int
+
+  public init(address: IPAddress, bits: Int) {
+    self.address = address
+    self.bits = bits
+  }
+
+  /// `10.1.0.0/16`, `203.0.113.5`, `2001:db8::/32`.
+  public init?(_ text: String) {
+    let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+    guard let first = parts.first, let ip = IPAddress(first) else { return nil }
+    let width = ip.family == .v4 ? 32 : 128
+    if parts.count == 2 {
+      guard let bits = Int(parts[1]), (0...width).contains(bits) else { return nil }
+      self.init(address: ip, bits: bits)
+    } else {
+      self.init(address: ip, bits: width)
+    }
+  }
+
+  public func contains(_ ip: IPAddress) -> Bool { ip.hasPrefix(address, bits: bits) }
+}
+
+/// `access:` of the configuration: the first match decides.
+public struct AccessRule: Sendable {
+  public var source: SourceNetwork
+  public var context: String?
+  public var authenticate: Bool
+
+  public init(source: SourceNetwork, context: String?, authenticate: Bool) {
+    self.source = source
+    self.context = context
+    self.authenticate = authenticate
+  }
+}
+
+/// A carrier, or another exchange.
+public struct Trunk: Sendable {
+  public var name: String
+  /// Where requests go; resolved when the configuration is read.
+  public var destination: Endpoint
+  /// Host and port as the configuration names them, for the Request-URI.
+  public var host: String
+  public var transport: Transport
+  public var context: String
+  public var sources: [SourceNetwork]
+
+  public init(
+    name: String, destination: Endpoint, host: String, transport: Transport, context: String, sources: [SourceNetwork]
+  ) {
+    self.name = name
+    self.destination = destination
+    self.host = host
+    self.transport = transport
+    self.context = context
+    self.sources = sources
+  }
+}
+
+/// Users, access rules and trunks, frozen; a change makes another.
+public final class Directory: Sendable {
+  public let users: [String: UserAccount]
+  public let access: [AccessRule]
+  public let trunks: [Trunk]
+  private let userContexts: Set<String>
+
+  public init(users: [UserAccount], access: [AccessRule] = [], trunks: [Trunk] = []) {
+    self.users = Dictionary(users.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    self.access = access
+    self.trunks = trunks
+    userContexts = Set(users.map(\.context))
+  }
+
+  public func trunk(named name: String) -> Trunk? { trunks.first { $0.name == name } }
+
+  /// How a caller at `ip` is treated: trunk sources before access rules; what matches nothing must authenticate.
+  func admission(of ip: IPAddress) -> Admission {
+    for trunk in trunks where trunk.sources.contains(where: { $0.contains(ip) }) {
+      return .trunk(name: trunk.name, context: trunk.context)
+    }
+    for rule in access where rule.source.contains(ip) {
+      return rule.authenticate ? .challenge : .open(context: rule.context ?? "public")
+    }
+    return .challenge
+  }
+
+  enum Admission {
+    case trunk(name: String, context: String)
+    case open(context: String)
+    case challenge
+  }
+}

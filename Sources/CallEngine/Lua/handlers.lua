@@ -1,0 +1,122 @@
+-- on.invite(fn) and its kin, registered while the script loads, and router.
+
+local registered = {}  -- name → { fn =, where = }
+local timers = {}
+
+local function check_registering(name, fn)
+  local what = "on." .. name
+  if not is_loading() then failf("%s: handlers are registered while the script loads, not in a call", what) end
+  if type(fn) ~= "function" then failf("%s takes a function, not %s", what, shown(fn)) end
+end
+
+local function register(name)
+  return function(fn)
+    check_registering(name, fn)
+    local before = registered[name]
+    if before then failf("on.%s: already registered at %s", name, before.where) end
+    registered[name] = { fn = fn, where = where() or "?" }
+  end
+end
+
+local handlers = { invite = register("invite"), load = register("load"), unload = register("unload") }
+
+function handlers.timer(seconds, fn)
+  if type(seconds) ~= "number" or not (seconds > 0 and seconds <= 7 * 24 * 3600) then
+    failf("on.timer: its first argument must be a number of seconds, not %s", shown(seconds))
+  end
+  check_registering("timer", fn)
+  timers[#timers + 1] = { fn = fn, seconds = seconds, where = where() or "?" }
+end
+
+define("on", setmetatable({}, {
+  __name = "on",
+  __metatable = "on",
+  __index = function(_, name)
+    local known = handlers[name]
+    if known then return known end
+    if schema.later_handlers[name] then failf("on.%s comes with a later release", name) end
+    failf("on has no handler '%s'%s", tostring(name), did_you_mean(name, handlers, schema.later_handlers))
+  end,
+  __newindex = function(_, name)
+    failf("on.%s is called, not assigned: on.%s(function(…) … end)", tostring(name), tostring(name))
+  end,
+}))
+
+local function run(name, ...)
+  local handler = registered[name]
+  if not handler then error("the script has no on." .. name, 0) end
+  return handler.fn(...)
+end
+
+entry("invite", function(h)
+  enter_call(h)
+  run("invite", call_object(h))
+end)
+entry("load", function(generation) run("load", generation) end)
+entry("unload", function(generation) run("unload", generation) end)
+entry("timer", function(index)
+  local timer = timers[index]
+  if timer then timer.fn() end
+end)
+
+local function place(position)
+  local file, line = position:match("^(.*):(%d+)$")
+  return file or position, math.tointeger(tonumber(line))
+end
+
+entry("handlers", function()
+  local list = {}
+  for name, handler in pairs(registered) do
+    local file, line = place(handler.where)
+    list[#list + 1] = { name = name, file = file, line = line }
+  end
+  for index, timer in ipairs(timers) do
+    local file, line = place(timer.where)
+    list[#list + 1] = { name = "timer", index = index, seconds = timer.seconds, file = file, line = line }
+  end
+  return list
+end)
+
+-- router { { "100", fn }, { "^(9%d+)$", fn }, default = fn } → function(call, number). A string of letters, digits and
+-- *#+-_@ alone is a number and must be equal; any other is a pattern. The number is the user of the request URI.
+define("router", function(rules)
+  if type(rules) ~= "table" then failf("router takes a table of rules, not %s", shown(rules)) end
+  local exact, patterns = {}, {}
+  local default = rules.default
+  if default ~= nil and type(default) ~= "function" then
+    failf("router: default must be a function, not %s", shown(default))
+  end
+  for key in next, rules do
+    if key ~= "default" and math.type(key) ~= "integer" then
+      failf("router: unknown option '%s'%s", tostring(key), did_you_mean(key, { default = 1 }))
+    end
+  end
+  for i = 1, #rules do
+    local rule = rules[i]
+    local text, fn = nil, nil
+    if type(rule) == "table" then text, fn = rule[1], rule[2] end
+    if type(text) ~= "string" or type(fn) ~= "function" then
+      failf("router: rule %d must be { \"number or pattern\", function }", i)
+    end
+    if text:find("^[%w*#+_@-]+$") then
+      if exact[text] then failf("router: rule %d: %s is there twice", i, shown(text)) end
+      exact[text] = fn
+    else
+      local good, problem = pcall(string.find, "", text)
+      if not good then failf("router: rule %d: %s: %s", i, shown(text), (tostring(problem):gsub("^.-: ", ""))) end
+      patterns[#patterns + 1] = { text, fn }
+    end
+  end
+
+  return function(call, number)
+    if number == nil then number = call.ruri.user or "" end
+    local fn = exact[number]
+    if fn then return fn(call, number) end
+    for i = 1, #patterns do
+      local rule = patterns[i]
+      local captures = table.pack(number:match(rule[1]))
+      if captures[1] ~= nil then return rule[2](call, table.unpack(captures, 1, captures.n)) end
+    end
+    if default then return default(call, number) end
+  end
+end)

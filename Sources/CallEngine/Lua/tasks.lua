@@ -1,0 +1,51 @@
+-- Tasks of a call: sleep, spawn, and which call a task works for.
+
+local spawned = {}  -- those that belong to no call
+local last = 0
+
+-- The tag of a task is its call's handle plus one; zero: no call.
+function enter_call(h) tag(h + 1) end
+
+function current_call()
+  local tagged = tag()
+  if tagged and tagged > 0 then return tagged - 1 end
+end
+
+define("sleep", function(seconds)
+  if type(seconds) ~= "number" or not (seconds >= 0 and seconds <= 7 * 24 * 3600) then
+    failf("sleep takes a number of seconds, not %s", shown(seconds))
+  end
+  return outcome(ask(OP.sleep, seconds))
+end)
+
+define("spawn", function(fn, options)
+  if type(fn) ~= "function" then failf("spawn takes a function, not %s", shown(fn)) end
+  if options ~= nil then
+    if type(options) == "table" and options.detached ~= nil then fail("spawn: option 'detached' comes with a later release") end
+    check_options(options, {}, "spawn")
+  end
+  if is_loading() then fail("spawn cannot be used while the script loads") end
+  local h = current_call()
+  last = last + 1
+  local index, owner = last, h and call_record(h).spawned or spawned
+  owner[index] = fn
+  local good, problem = host(OP.spawn, h, index)
+  if good == nil then
+    owner[index] = nil
+    return nil, error_value(problem)
+  end
+  return true
+end)
+
+entry("spawned", function(h, index)
+  local owner = h and call_record(h).spawned or spawned
+  local fn = owner[index]
+  if not fn then return end
+  owner[index] = nil
+  if h then
+    enter_call(h)
+    fn(call_object(h))
+  else
+    fn()
+  end
+end)

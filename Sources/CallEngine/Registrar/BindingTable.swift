@@ -1,0 +1,160 @@
+internal import NetCore
+internal import SIPMessage
+internal import Synchronization
+
+/// The location service (RFC 3261 §10): the bindings of every user, in memory, one table for all shards. A user belongs to one
+/// stripe, and all that is asked or changed of him happens under the lock of that stripe, so an update is seen whole or not at
+/// all. Locks are leaves: nothing is called, waited for or locked while one is held.
+public final class BindingTable: Sendable {
+  /// A binding with its contact parsed, so that comparing needs no parser under the lock.
+  struct Entry {
+    var binding: Binding
+    let uri: URI
+
+    init?(_ binding: Binding) {
+      guard let uri = try? URI(parsing: binding.contact[...]) else { return nil }
+      self.binding = binding
+      self.uri = uri
+    }
+
+    init(_ binding: Binding, uri: URI) {
+      self.binding = binding
+      self.uri = uri
+    }
+  }
+
+  private struct Users {
+    var entries: [[UInt8]: [Entry]] = [:]
+    var bindings = 0
+    /// No binding ends before this second.
+    var earliest = Int64.max
+
+    mutating func set(_ user: [UInt8], _ new: [Entry]) {
+      let old = new.isEmpty ? entries.removeValue(forKey: user) : entries.updateValue(new, forKey: user)
+      bindings += new.count - (old?.count ?? 0)
+      for entry in new { earliest = min(earliest, entry.binding.expires) }
+    }
+  }
+
+  private final class Stripe: Sendable {
+    let users = Mutex(Users())
+    /// Users that registered over a connection, by its id: more may be named than still have a binding there.
+    let connections = Mutex<[UInt64: Set<[UInt8]>]>([:])
+  }
+
+  private let stripes: [Stripe]
+
+  public init(stripes: Int = 64) {
+    precondition(stripes > 0, "a table needs a stripe")
+    self.stripes = (0..<stripes).map { _ in Stripe() }
+  }
+
+  private func stripe(_ user: [UInt8]) -> Stripe {
+    stripes[Int(UInt(bitPattern: user.hashValue) % UInt(stripes.count))]
+  }
+
+  private func stripe(_ connection: UInt64) -> Stripe { stripes[Int(connection % UInt64(stripes.count))] }
+
+  // MARK: Asking
+
+  /// What is in force at `nowSeconds`, the best first: by `q`, then the one refreshed last.
+  public func lookup(user: [UInt8], nowSeconds: Int64) -> [Binding] {
+    let entries = stripe(user).users.withLock { $0.entries[user] ?? [] }
+    return BindingTable.ranked(entries.map(\.binding), nowSeconds: nowSeconds)
+  }
+
+  static func ranked(_ bindings: [Binding], nowSeconds: Int64) -> [Binding] {
+    bindings.filter { $0.expires > nowSeconds }.sorted {
+      ($0.q ?? 1000, $0.expires) > ($1.q ?? 1000, $1.expires)
+    }
+  }
+
+  /// All of it, one stripe after the other: each user's bindings belong together, those of two users may not.
+  public func snapshot() -> [(user: [UInt8], binding: Binding)] {
+    stripes.flatMap { stripe in
+      stripe.users.withLock { users in
+        users.entries.flatMap { user, entries in entries.map { (user: user, binding: $0.binding) } }
+      }
+    }
+  }
+
+  /// Users with a binding, and bindings; those that have ended count until `expire`.
+  public var counts: (users: Int, bindings: Int) {
+    stripes.reduce((0, 0)) { sum, stripe in
+      stripe.users.withLock { (sum.0 + $0.entries.count, sum.1 + $0.bindings) }
+    }
+  }
+
+  // MARK: Changing
+
+  /// Fills the table after a restart. A contact that does not parse is left out; one that is there already is replaced.
+  /// Connections are forgotten: their ids are of the process before, and now other peers have them.
+  public func load(_ bindings: [(user: [UInt8], binding: Binding)]) {
+    for (user, kept) in bindings {
+      var binding = kept
+      binding.flow.connection = 0
+      guard let entry = Entry(binding) else { continue }
+      stripe(user).users.withLock { users in
+        let others = (users.entries[user] ?? []).filter { $0.binding.contact != binding.contact }
+        users.set(user, others + [entry])
+      }
+    }
+  }
+
+  /// Runs `update` on the bindings of `user`, ended ones included, and keeps what it returns; nil keeps what was there.
+  /// Only for the registrar's own rules, which touch nothing but their argument.
+  func update<Result: Sendable>(
+    user: [UInt8], _ update: (borrowing [Entry]) -> (keep: [Entry]?, result: Result)
+  ) -> Result {
+    stripe(user).users.withLock { users in
+      let (keep, result) = update(users.entries[user] ?? [])
+      if let keep { users.set(user, keep) }
+      return result
+    }
+  }
+
+  /// Notes over which connections these bindings came.
+  func remember(_ user: [UInt8], _ bindings: [Binding]) {
+    for binding in bindings where binding.flow.connection != 0 {
+      stripe(binding.flow.connection).connections.withLock { _ = $0[binding.flow.connection, default: []].insert(user) }
+    }
+  }
+
+  /// Removes what has ended by `nowSeconds`.
+  public func expire(nowSeconds: Int64) -> [BindingChange] {
+    var changes: [BindingChange] = []
+    for stripe in stripes {
+      changes += stripe.users.withLock { users in
+        guard users.earliest <= nowSeconds else { return [] }
+        users.earliest = .max
+        var gone: [BindingChange] = []
+        for (user, entries) in users.entries {
+          let over = entries.filter { $0.binding.expires <= nowSeconds }
+          gone += over.map { .remove(user: user, contact: $0.binding.contact) }
+          users.set(user, over.isEmpty ? entries : entries.filter { $0.binding.expires > nowSeconds })
+        }
+        return gone
+      }
+    }
+    return changes
+  }
+
+  /// Removes the bindings whose flow is a connection that is gone: they can no more be reached (RFC 5626 §5.3). To be called
+  /// once for each connection that ends, as until then the table remembers who registered over it.
+  public func remove(connection: UInt64) -> [BindingChange] {
+    guard connection != 0 else { return [] }
+    let users = stripe(connection).connections.withLock { $0.removeValue(forKey: connection) } ?? []
+    return users.flatMap { user in remove(user: user) { $0.flow.connection == connection } }
+  }
+
+  /// Removes every binding of a user, as when he is deleted.
+  public func remove(user: [UInt8]) -> [BindingChange] { remove(user: user) { _ in true } }
+
+  private func remove(user: [UInt8], where gone: (Binding) -> Bool) -> [BindingChange] {
+    update(user: user) { entries in
+      let over = entries.filter { gone($0.binding) }
+      let changes = over.map { BindingChange.remove(user: user, contact: $0.binding.contact) }
+      return (over.isEmpty ? nil : entries.filter { !gone($0.binding) }, changes)
+    }
+  }
+}

@@ -1,0 +1,101 @@
+internal import SIPMessage
+
+/// What a REGISTER asks for, read and checked before the table is looked at (RFC 3261 §10.3 steps 6 and 7).
+struct Registration {
+  enum Contacts {
+    /// None: a query (§10.2.3).
+    case fetch
+    /// `Contact: *` with `Expires: 0` (§10.2.2).
+    case removeAll
+    case update([Contact])
+  }
+
+  struct Contact {
+    let uri: URI
+    /// Without its `expires`.
+    var binding: Binding
+    /// Seconds from now; 0 removes.
+    var lifetime: Int64
+  }
+
+  var contacts: Contacts
+  let callID: [UInt8]
+  let cseq: UInt32
+
+  /// Octets of a contact URI that are worth keeping.
+  private static let longestContact = 2048
+
+  init(_ request: Message, settings: RegistrarSettings) throws(SIPError) {
+    callID = Array(request.callID)
+    cseq = request.cseq
+    let values = request.values(.contact)
+    let header = request.first(.expires).map { Registration.seconds($0) }
+    if values.isEmpty {
+      contacts = .fetch
+    } else if values.contains(where: { $0.elementsEqual([UInt8(ascii: "*")]) }) {
+      guard values.count == 1, header == 0 else {
+        throw SIPError(
+          status: 400, reason: "Contact: * stands alone and with Expires: 0", section: "RFC 3261 §10.2.2")
+      }
+      contacts = .removeAll
+    } else {
+      var list: [Contact] = []
+      for address in try request.addresses(.contact) {
+        list.append(try Registration.contact(address, request, default: header, settings))
+      }
+      contacts = .update(list)
+    }
+  }
+
+  private static func contact(
+    _ address: NameAddress, _ request: Message, default header: Int64?, _ settings: RegistrarSettings
+  ) throws(SIPError) -> Contact {
+    let uri = address.uri
+    guard uri.scheme == .sip || uri.scheme == .sips else {
+      throw SIPError(
+        status: 400, reason: "Contact: only SIP and SIPS URIs can be registered", section: "RFC 3261 §10.3")
+    }
+    guard uri.bytes.count <= longestContact else {
+      throw SIPError(status: 400, reason: "Contact: URI too long", section: "RFC 3261 §10.3")
+    }
+    let asked: Int64
+    if case .some(let value) = address.parameter("expires") {
+      asked = seconds(value)
+    } else {
+      asked = header ?? Int64(settings.maxExpires)
+    }
+    // §10.3 step 7: only what is below an hour may be called too brief.
+    if asked > 0, asked < 3600, asked < settings.minExpires {
+      throw SIPError(status: 423, reason: "Interval Too Brief", section: "RFC 3261 §10.3")
+    }
+    let own = Array(uri.bytes)
+    let kept = try URI(parsing: own[...])
+    let binding = Binding(
+      contact: own, q: address.qValue, expires: 0, callID: Array(request.callID), cseq: request.cseq,
+      flow: request.flow, userAgent: request.first(.userAgent).map { Array($0.prefix(256)) } ?? [],
+      path: request.values(.path).map(Array.init), instanceID: instance(address), regID: regID(address))
+    return Contact(uri: kept, binding: binding, lifetime: min(asked, Int64(settings.maxExpires)))
+  }
+
+  /// RFC 3261 §20.10, §20.19: what is no number below 2^32 counts as an hour.
+  static func seconds(_ text: Bytes?) -> Int64 {
+    guard let text, !text.isEmpty, text.count <= 10 else { return 3600 }
+    var value: Int64 = 0
+    for c in text {
+      guard c >= 0x30, c <= 0x39 else { return 3600 }
+      value = value * 10 + Int64(c - 0x30)
+    }
+    return value < 1 << 32 ? value : 3600
+  }
+
+  private static func instance(_ address: NameAddress) -> [UInt8]? {
+    guard case .some(.some(let value)) = address.parameter("+sip.instance") else { return nil }
+    let text = QuotedString.decode(value)
+    return text.isEmpty || text.count > 256 ? nil : text
+  }
+
+  private static func regID(_ address: NameAddress) -> UInt32? {
+    guard case .some(.some(let value)) = address.parameter("reg-id"), value.count <= 9 else { return nil }
+    return UInt32(String(decoding: value, as: UTF8.self))
+  }
+}

@@ -1,0 +1,103 @@
+import NetCore
+import SIPDigest
+import SIPMessage
+import SIPTransaction
+
+extension CallShard {
+  /// Who a caller is, once he is let in.
+  struct Admitted {
+    var context: String
+    var account: UserAccount?
+    var trunk: String?
+  }
+
+  /// Trunk sources before access rules before digest; nil where the request has been answered (407, 403, 400).
+  func admit(_ id: ServerTransactionID, _ message: Message) -> Admitted? {
+    switch directory.admission(of: message.flow.remote.ip) {
+    case .trunk(let name, let context): return Admitted(context: context, account: nil, trunk: name)
+    case .open(let context): return Admitted(context: context, account: nil, trunk: nil)
+    case .challenge: break
+    }
+    guard let account = authenticate(id, message, header: .proxyAuthorization) else { return nil }
+    return Admitted(context: account.context, account: account, trunk: nil)
+  }
+
+  /// Verifies digest credentials (RFC 7616, 8760); nil where the request has been answered.
+  func authenticate(_ id: ServerTransactionID, _ message: Message, header: HeaderName) -> UserAccount? {
+    let seconds = services.wallClock() / 1000
+    let users = directory.users
+    switch services.authenticator.verify(message, header: header, nowSeconds: seconds, lookup: { users[$0]?.ha1 }) {
+    case .authenticated(let user):
+      if let account = users[user] { return account }
+      reply(id, message, 403)
+    case .noCredentials:
+      challenge(id, message, header: header, stale: false, seconds)
+    case .stale:
+      challenge(id, message, header: header, stale: true, seconds)
+    case .rejected:
+      services.counters.add(.authenticationFailures)
+      reply(id, message, 403)
+    case .malformed(let error):
+      services.counters.add(.authenticationFailures)
+      reply(id, message, error.status, error.reason)
+    }
+    return nil
+  }
+
+  private func challenge(
+    _ id: ServerTransactionID, _ message: Message, header: HeaderName, stale: Bool, _ seconds: Int64
+  ) {
+    services.counters.add(.challenges)
+    let proxy = header == .proxyAuthorization
+    reply(id, message, proxy ? 407 : 401) { writer in
+      for value in self.services.authenticator.challenges(stale: stale, nowSeconds: seconds) {
+        writer.header(proxy ? .proxyAuthenticate : .wwwAuthenticate, value[...])
+      }
+    }
+  }
+
+  /// Addressed to us: our domain, or one of our own addresses.
+  func isOwn(_ uri: URI) -> Bool {
+    let host = uri.host
+    if host.elementsEqual(settings.domain.utf8) { return true }
+    if host.count == settings.domain.utf8.count,
+      zip(host, settings.domain.utf8).allSatisfy({ $0 == $1 || ($0 ^ $1 == 0x20 && $0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7a) })
+    {
+      return true
+    }
+    guard let ip = IPAddress(bytes: host) else { return false }
+    return settings.ownAddresses.contains(ip)
+  }
+
+  // MARK: REGISTER
+
+  func register(_ id: ServerTransactionID, _ message: Message) {
+    guard isOwn(message.requestURI), isOwn(message.to.uri) else {
+      // RFC 3261 §10.3 steps 1 and 5: we are the registrar of our own domain only.
+      return reply(id, message, 404)
+    }
+    guard let account = authenticate(id, message, header: .authorization) else { return }
+    guard let name = message.to.uri.decodedUser, name.elementsEqual(account.name.utf8) else {
+      // §10.3 step 4: authenticated, but not for this address of record.
+      services.counters.add(.authenticationFailures)
+      return reply(id, message, 403)
+    }
+    let seconds = services.wallClock() / 1000
+    let outcome = Registrar(table: services.bindings).process(
+      message, user: name, nowSeconds: seconds, settings: settings.registrar)
+    switch outcome {
+    case .ok(let bindings, let changes):
+      services.counters.add(.registrations)
+      if !changes.isEmpty { services.journal.record(changes) }
+      reply(id, message, 200) { writer in
+        for binding in bindings {
+          writer.header(.contact, binding.contactValue(nowSeconds: seconds)[...])
+        }
+      }
+    case .failure(let status, let reason, let minExpires):
+      reply(id, message, status, reason) { writer in
+        if let minExpires { writer.header(.minExpires, number: minExpires) }
+      }
+    }
+  }
+}

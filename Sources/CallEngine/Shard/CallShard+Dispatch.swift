@@ -1,0 +1,157 @@
+import NetCore
+import SIPDialog
+import SIPMessage
+import SIPTransaction
+
+extension CallShard {
+  static let allow: StaticString = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO"
+
+  func dispatch(_ event: TransactionEvent) {
+    switch event {
+    case .request(let id, let message): request(id, message)
+    case .cancel(let id, let message, let invite): cancelled(id, message, invite)
+    case .ack(let message): acknowledged(message)
+    case .response(let id, let message): response(id, message)
+    case .timeout(let id): requestFailed(id, status: 408, .timeout)
+    case .transportError(let id): requestFailed(id, status: 503, .unreachable)
+    case .noAck(let id): noAck(id)
+    case .serverTransportError(let id): lostCaller(id)
+    case .strayResponse: services.counters.add(.strayResponses)
+    }
+  }
+
+  // MARK: requests
+
+  private func request(_ id: ServerTransactionID, _ message: Message) {
+    if message.maxForwards == 0, message.method != .register, message.method != .options {
+      // RFC 3261 §16.3 step 3; an OPTIONS is answered by whom it reaches (§16.3, §11).
+      return reply(id, message, 483)
+    }
+    switch message.requestURI.scheme {
+    case .sip, .sips: break
+    case .tel where message.method == .invite: break
+    default: return reply(id, message, 416)
+    }
+    if message.toTag != nil { return inDialog(id, message) }
+    if let unsupported = unsupportedOptions(message) {
+      return reply(id, message, 420) { $0.header(.unsupported, unsupported[...]) }
+    }
+    switch message.method {
+    case .invite: newCall(id, message)
+    case .register: register(id, message)
+    case .options: reply(id, message, 200) { self.capabilities(&$0) }
+    case .bye, .prack, .update, .info: reply(id, message, 481)
+    case .unknown: reply(id, message, 501) { $0.header(.allow, CallShard.allow) }
+    case .subscribe, .notify, .publish, .message, .refer, .ack, .cancel:
+      reply(id, message, 405) { $0.header(.allow, CallShard.allow) }
+    }
+  }
+
+  func capabilities(_ writer: inout MessageWriter) {
+    writer.header(.allow, CallShard.allow)
+    writer.header(.accept, "application/sdp" as StaticString)
+    writer.header(.acceptEncoding, "identity" as StaticString)
+    writer.header(.acceptLanguage, "en" as StaticString)
+    writer.header(.supported, "" as StaticString)
+  }
+
+  /// Option tags of Require that we do not have (RFC 3261 §8.2.2.3), as an Unsupported header wants them. CANCEL and
+  /// ACK never come here.
+  private func unsupportedOptions(_ message: Message) -> [UInt8]? {
+    var list: [UInt8] = []
+    for name in [HeaderName.require, .proxyRequire] {
+      for tag in message.values(name) where !tag.isEmpty {
+        if !list.isEmpty { list += Array(", ".utf8) }
+        list += tag
+      }
+    }
+    return list.isEmpty ? nil : list
+  }
+
+  private func inDialog(_ id: ServerTransactionID, _ message: Message) {
+    guard let leg = leg(tag: message.toTag), leg.isLive || message.method == .bye, let dialog = leg.dialog,
+      dialog.callID.elementsEqual(message.callID),
+      dialog.remoteTag.elementsEqual(message.fromTag ?? [])
+    else {
+      services.counters.add(.strayRequests)
+      return reply(id, message, 481)
+    }
+    guard leg.isLive else { return reply(id, message, 481) }
+    if let unsupported = unsupportedOptions(message) {
+      return reply(id, message, 420) { $0.header(.unsupported, unsupported[...]) }
+    }
+    switch leg.dialog!.receive(message) {
+    case .ok: break
+    default: return reply(id, message, 500) { $0.header(.retryAfter, number: 1) }
+    }
+    switch message.method {
+    case .invite: reinvite(id, message, leg)
+    case .bye: bye(id, message, leg)
+    case .info: info(id, message, leg)
+    case .options: reply(id, message, 200) { self.capabilities(&$0) }
+    case .unknown: reply(id, message, 501) { $0.header(.allow, CallShard.allow) }
+    default: reply(id, message, 405) { $0.header(.allow, CallShard.allow) }
+    }
+  }
+
+  // MARK: responses
+
+  private func response(_ id: ClientTransactionID, _ message: Message) {
+    guard Int(id.slot) < owners.count else { return }
+    let owner = owners[Int(id.slot)]
+    switch owner {
+    case .none: return
+    case .invite(let leg): calleeResponse(id, message, leg)
+    case .reinvite(let leg, let from): reinviteResponse(id, message, leg, passedFrom: from)
+    case .bye(let leg):
+      if message.status >= 200 {
+        owners[Int(id.slot)] = .none
+        ended(leg)
+      }
+    case .info(_, let waiting):
+      if message.status >= 200 {
+        owners[Int(id.slot)] = .none
+        if let request = table.request(of: waiting) { reply(waiting, request, message.status, phrase(message)) }
+      }
+    }
+  }
+
+  func phrase(_ message: Message) -> String? {
+    let text = String(decoding: message.reasonPhrase.prefix(64), as: UTF8.self)
+    return text.isEmpty ? nil : text
+  }
+
+  private func requestFailed(_ id: ClientTransactionID, status: Int, _ kind: DialTree.Failure.Kind) {
+    guard Int(id.slot) < owners.count else { return }
+    let owner = owners[Int(id.slot)]
+    owners[Int(id.slot)] = .none
+    switch owner {
+    case .none: return
+    case .invite(let leg): calleeUnreachable(leg, status: status, kind)
+    case .reinvite(let leg, let from): reinviteFailed(leg, passedFrom: from, status: status)
+    case .bye(let leg): ended(leg)
+    case .info(_, let waiting):
+      if let request = table.request(of: waiting) { reply(waiting, request, status) }
+    }
+  }
+
+  // MARK: replies
+
+  /// A final response of our own to a request outside a call, or to one that needs no more than a status.
+  func reply(
+    _ id: ServerTransactionID, _ request: Message, _ status: Int, _ text: String? = nil, tag: Bytes? = nil,
+    _ more: (inout MessageWriter) -> Void = { _ in }
+  ) {
+    var writer = MessageWriter.response(
+      to: request, status: status, reason: text, toTag: tag ?? statelessTag(request))
+    more(&writer)
+    writer.finish()
+    table.respond(id, status: status, bytes: writer.bytes, now: now, wheel: &wheel)
+  }
+
+  /// A To-tag for what will never be a dialog; it names no leg.
+  private func statelessTag(_ request: Message) -> Bytes? {
+    if request.toTag != nil { return nil }
+    return mint(slot: CallShard.noSlot, generation: 0).hex[...]
+  }
+}

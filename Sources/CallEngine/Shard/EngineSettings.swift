@@ -1,0 +1,64 @@
+public import LuaRuntime
+public import NetCore
+
+/// What a shard must know of the configuration. Replaced as a whole at a reload; a running call keeps what it copied.
+public struct EngineSettings: Sendable {
+  /// An address we listen on, with what a Via and a Contact say of it.
+  public struct Listener: Sendable {
+    public var transport: Transport
+    /// The bound address; where requests to peers leave from.
+    public var local: Endpoint
+    /// What peers are told: `sip.advertise` of the family, else `local`.
+    public var advertised: Endpoint
+    /// `host:port` for a Via (RFC 3261 §18.1.1).
+    let sentBy: [UInt8]
+    /// `<sip:host:port;transport=…>` for a Contact.
+    let contact: [UInt8]
+
+    public init(transport: Transport, local: Endpoint, advertised: Endpoint? = nil) {
+      self.transport = transport
+      self.local = local
+      self.advertised = advertised ?? local
+      sentBy = Array(self.advertised.description.utf8)
+      let parameter = transport == .udp ? "" : ";transport=\(transport.parameterName)"
+      contact = Array("<sip:\(self.advertised)\(parameter)>".utf8)
+    }
+  }
+
+  public var listeners: [Listener]
+  /// The digest realm and the domain of our users.
+  public var domain: String
+  /// Addresses whose requests count as our own besides `domain` (RFC 3261 §16.4 "responsible").
+  public var ownAddresses: [IPAddress]
+  public var registrar = RegistrarSettings()
+  /// Where RTP can be received, one a family.
+  public var mediaFamilies: [IPAddress.Family] = [.v4, .v6]
+  /// What SDP says instead of the address of the socket, one a family (`sip.advertise`).
+  public var advertisedMedia: [IPAddress] = []
+  /// Without RTP for so long an active call is ended; zero is never.
+  public var mediaTimeout: Instant.Span = .seconds(60)
+  public var holdTimeout: Instant.Span = .zero
+  /// Country of ringing, busy and congestion (ITU-T E.180).
+  public var country = "us"
+  /// Folder that `play` looks in, absolute.
+  public var sounds = "."
+  public var ringback: RingbackPolicy = .toneUntilMedia
+  public var limits = LuaLimits()
+  /// How long a dial rings when the script does not say.
+  public var ringTimeout: Instant.Span = .seconds(60)
+  /// After a hang-up a script may use services for so long, and make `verbsAfterHangup` more calls.
+  public var afterHangup: Instant.Span = .seconds(10)
+  public var verbsAfterHangup = 50
+  public var userAgent = "Nightjar"
+
+  public init(listeners: [Listener], domain: String, ownAddresses: [IPAddress]) {
+    self.listeners = listeners
+    self.domain = domain
+    self.ownAddresses = ownAddresses
+  }
+
+  /// The listener that requests to `peer` leave by: of its transport and family, else none.
+  func listener(for transport: Transport, family: IPAddress.Family) -> Int? {
+    listeners.firstIndex { $0.transport == transport && $0.local.ip.family == family }
+  }
+}

@@ -1,0 +1,110 @@
+import CNet
+import Glibc
+import NetCore
+import Synchronization
+
+/// What a worker is told, in order.
+enum WorkerInput: Sendable {
+  case open(slot: UInt32, generation: UInt32, owner: UInt32)
+  case commands([MediaCommand])
+  case loaded(key: UInt64, [AudioClip], failure: String?)
+}
+
+/// The way into a worker. A wake-up costs more than all else here, so it is spared where the worker will look soon
+/// enough: it looks before it handles a packet and whenever it ticks, and while calls exist at least once a second.
+/// Most commands only say what shall happen to the next packet; those wait for it.
+final class CommandRing: Sendable {
+  private struct State {
+    var inputs: [WorkerInput] = []
+    /// The eventfd has been written since the worker last took.
+    var isWoken = false
+    /// The worker sleeps without a time-out.
+    var isAsleep = false
+  }
+
+  private let state = Mutex(State())
+  private let isFilled = Atomic<Bool>(false)
+  private let isStopped = Atomic<Bool>(false)
+  let wakeDescriptor: Int32
+
+  /// So many waiting inputs are memory enough.
+  private static let patience = 256
+
+  init() throws(MediaError) {
+    wakeDescriptor = cnet_eventfd(0)
+    if wakeDescriptor < 0 { throw MediaError("eventfd", error: -wakeDescriptor) }
+  }
+
+  deinit { close(wakeDescriptor) }
+
+  func append(_ input: WorkerInput, isUrgent: Bool) {
+    let wakes = state.withLock { state in
+      state.inputs.append(input)
+      isFilled.store(true, ordering: .releasing)
+      guard !state.isWoken, isUrgent || state.isAsleep || state.inputs.count >= Self.patience else { return false }
+      state.isWoken = true
+      return true
+    }
+    if wakes { wake() }
+  }
+
+  /// Has the worker look at once at what waits.
+  func nudge() {
+    if isFilled.load(ordering: .acquiring) { wake() }
+  }
+
+  func stop() {
+    isStopped.store(true, ordering: .releasing)
+    wake()
+  }
+
+  var stopped: Bool { isStopped.load(ordering: .acquiring) }
+
+  /// All that waits, into an array that is reused. False: nothing did.
+  func take(into inputs: inout [WorkerInput]) -> Bool {
+    guard isFilled.load(ordering: .acquiring) else { return false }
+    state.withLock { state in
+      swap(&state.inputs, &inputs)
+      state.isWoken = false
+      state.isAsleep = false
+      isFilled.store(false, ordering: .relaxed)
+    }
+    return true
+  }
+
+  /// The worker wants to sleep until it is called. False: something waits.
+  func sleep() -> Bool {
+    state.withLock { state in
+      guard state.inputs.isEmpty else { return false }
+      state.isAsleep = true
+      return true
+    }
+  }
+
+  /// The worker watches the descriptor for edges, so nobody has to read it.
+  private func wake() {
+    var one: UInt64 = 1
+    _ = write(wakeDescriptor, &one, 8)
+  }
+}
+
+extension MediaCommand {
+  /// Whether it does something of itself, in place of saying what becomes of packets.
+  var isUrgent: Bool {
+    switch self {
+    case .play, .ringback, .statistics: true
+    case .watch(_, let timeout): timeout.map { $0 < .seconds(5) } ?? false
+    case .remote, .bridge, .unbridge, .stopPlaying, .echo, .release: false
+    }
+  }
+
+  /// Any of the endpoints that it names: they are all of one worker.
+  var endpoint: MediaEndpointID {
+    switch self {
+    case .remote(let id, _, _, _, _, _, _), .bridge(let id, _, _, _), .unbridge(let id), .ringback(let id, _, _, _, _),
+      .play(let id, _, _), .stopPlaying(let id), .echo(let id, _), .watch(let id, _), .statistics(let id, _),
+      .release(let id):
+      id
+    }
+  }
+}

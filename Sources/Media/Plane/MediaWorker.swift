@@ -1,0 +1,180 @@
+import CNet
+import Glibc
+import NetCore
+import Synchronization
+
+/// One relay thread: it waits for sockets, feeds the core and sends what comes of it. It alone touches its core's state.
+final class MediaWorker: @unchecked Sendable {
+  typealias Deliver = @Sendable (UInt32, [MediaEvent]) -> Void
+
+  let index: Int
+  let ring: CommandRing
+  let epoll: Int32
+  let ports: SlotMemory<PortSlot>
+  private let streams: SlotMemory<StreamState>
+  private let capacity: Int
+  private let deliver: Deliver
+
+  /// Since the start, for the metrics: relayed, generated, and received for nobody.
+  let relayed = Atomic<UInt64>(0)
+  let generated = Atomic<UInt64>(0)
+  let strays = Atomic<UInt64>(0)
+
+  private static let wakeMark = UInt64.max
+  private static let batch = 256
+  private static let packetCapacity = 2048
+  /// Packets of our own between two looks at the sockets.
+  private static let generatedBatch = 64
+  /// While calls exist, commands that can wait are looked at so often.
+  private static let attention = Instant.Span.seconds(1)
+
+  init(index: Int, capacity: Int, deliver: @escaping Deliver) throws(MediaError) {
+    self.index = index
+    self.capacity = capacity
+    self.deliver = deliver
+    ring = try CommandRing()
+    ports = try SlotMemory(capacity: capacity)
+    streams = try SlotMemory(capacity: capacity)
+    epoll = cnet_epoll()
+    if epoll < 0 { throw MediaError("epoll_create1", error: -epoll) }
+    var event = epoll_event(
+      events: EPOLLIN.rawValue | EPOLLET.rawValue, data: epoll_data_t(u64: Self.wakeMark))
+    epoll_ctl(epoll, EPOLL_CTL_ADD, ring.wakeDescriptor, &event)
+  }
+
+  deinit { close(epoll) }
+
+  /// The thread's body; returns when the ring is stopped.
+  func run(pool: PortPool, helper: MediaHelper) {
+    var core = MediaCore(
+      slots: streams.base, capacity: capacity, worker: UInt16(index), seed: .random(in: .min ... .max),
+      wallOffset: MediaClock.wallOffset())
+    let ready = UnsafeMutablePointer<epoll_event>.allocate(capacity: Self.batch)
+    let packet = UnsafeMutableRawPointer.allocate(byteCount: Self.packetCapacity, alignment: 16)
+    defer {
+      ready.deallocate()
+      packet.deallocate()
+    }
+    var inputs: [WorkerInput] = []
+    var now = MediaClock.now()
+    while !ring.stopped {
+      let count = Int(cnet_epoll_wait(epoll, ready, Int32(Self.batch), sleep(core, now)))
+      now = MediaClock.now()
+      if ring.take(into: &inputs) {
+        obey(&core, &inputs, now: now)
+        settle(&core, pool: pool, helper: helper, now: now)
+      }
+      for i in 0..<max(count, 0) {
+        let mark = ready[i].data.u64
+        if mark == Self.wakeMark { continue }
+        receive(&core, mark, packet, now: now)
+        if i & 15 == 15 { now = MediaClock.now() }
+      }
+      if core.hasReports || now >= core.deadline {
+        var quota = Self.generatedBatch
+        while quota > 0, let made = core.poll(now: now, into: packet) {
+          transmit(&core, made, packet)
+          quota -= 1
+        }
+      }
+      if !core.events.isEmpty || !core.reconnect.isEmpty {
+        settle(&core, pool: pool, helper: helper, now: now)
+      }
+      relayed.store(core.relayed, ordering: .relaxed)
+      generated.store(core.generatedPackets, ordering: .relaxed)
+      strays.store(core.strays, ordering: .relaxed)
+    }
+  }
+
+  /// Nanoseconds that `epoll_wait` may take; negative is for ever.
+  private func sleep(_ core: borrowing MediaCore, _ now: Instant) -> Int64 {
+    let deadline = core.deadline
+    if core.leases == 0, deadline == .distantFuture { return ring.sleep() ? -1 : 0 }
+    let until = min(deadline, now + Self.attention)
+    return max(0, (until - MediaClock.now()).nanoseconds)
+  }
+
+  @inline(__always)
+  private func receive(
+    _ core: inout MediaCore, _ mark: UInt64, _ packet: UnsafeMutableRawPointer, now: Instant
+  ) {
+    let slot = Int(mark >> 1)
+    let isControl = mark & 1 != 0
+    var from = SocketAddress.none
+    let descriptor = isControl ? ports.base[slot].control : ports.base[slot].rtp
+    let count = cnet_receive(descriptor, packet, Self.packetCapacity, &from)
+    // An error that ICMP left, nothing there after all, or a datagram that was cut off.
+    guard count >= 0, count <= Self.packetCapacity else { return }
+    if core.slots[slot].generation == 0 {
+      ports.base[slot].strayAt.store(now.nanoseconds, ordering: .relaxed)
+      core.strays &+= 1
+    } else if isControl {
+      core.receiveControl(slot, packet, count, from: from, now: now)
+    } else {
+      let target = core.receive(slot, packet, count, from: from, now: now)
+      if target >= 0 { send(&core, target, packet, count) }
+    }
+  }
+
+  @inline(__always)
+  private func send(_ core: inout MediaCore, _ slot: Int, _ packet: UnsafeMutableRawPointer, _ count: Int) {
+    let stream = core.slots + slot
+    switch stream.pointee.connection {
+    case .connected:
+      cnet_send(ports.base[slot].rtp, packet, count)
+      return
+    case .wanted:
+      var destination = stream.pointee.latch.destination
+      if cnet_connect(ports.base[slot].rtp, &destination) == 0 {
+        stream.pointee.connection = .connected
+        cnet_send(ports.base[slot].rtp, packet, count)
+        return
+      }
+      stream.pointee.connection = .refused
+    case .none, .refused: break
+    }
+    var destination = stream.pointee.latch.destination
+    cnet_send_to(ports.base[slot].rtp, packet, count, &destination)
+  }
+
+  private func transmit(_ core: inout MediaCore, _ made: MediaCore.Made, _ packet: UnsafeMutableRawPointer) {
+    guard made.isControl else { return send(&core, made.slot, packet, made.count) }
+    var destination = core.slots[made.slot].control.destination
+    cnet_send_to(ports.base[made.slot].control, packet, made.count, &destination)
+  }
+
+  private func obey(_ core: inout MediaCore, _ inputs: inout [WorkerInput], now: Instant) {
+    for input in inputs {
+      switch input {
+      case .open(let slot, let generation, let owner):
+        core.open(slot: slot, generation: generation, owner: owner, now: now)
+      case .commands(let commands):
+        for command in commands where command.endpoint.worker == UInt16(index) { core.apply(command, now: now) }
+      case .loaded(let key, let clips, let failure):
+        core.loaded(key, clips, failure: failure, now: now)
+      }
+    }
+    inputs.removeAll(keepingCapacity: inputs.capacity < 4096)
+  }
+
+  /// Everything that an input has left behind besides packets.
+  private func settle(_ core: inout MediaCore, pool: PortPool, helper: MediaHelper, now: Instant) {
+    for slot in core.reconnect { cnet_disconnect(ports.base[Int(slot)].rtp) }
+    core.reconnect.removeAll(keepingCapacity: true)
+    if !core.released.isEmpty {
+      pool.rest(worker: index, core.released, now: now)
+      core.released.removeAll(keepingCapacity: true)
+    }
+    for load in core.loads { helper.load(worker: index, key: load.key, paths: load.paths) }
+    core.loads.removeAll()
+    guard !core.events.isEmpty else { return }
+    var events = core.events
+    core.events.removeAll(keepingCapacity: true)
+    // Its owner may have released an endpoint while the event was on its way.
+    events.removeAll { ports.base[Int($0.event.endpoint.slot)].leased.load(ordering: .acquiring) != $0.event.endpoint.generation }
+    while let owner = events.first?.owner {
+      deliver(owner, events.filter { $0.owner == owner }.map(\.event))
+      events.removeAll { $0.owner == owner }
+    }
+  }
+}

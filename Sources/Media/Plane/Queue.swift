@@ -1,0 +1,26 @@
+/// First in, first out, in one array that is reused.
+struct Queue<Element> {
+  private var items: [Element?] = []
+  private var head = 0
+
+  var count: Int { items.count - head }
+  var isEmpty: Bool { count == 0 }
+  var first: Element? { head < items.count ? items[head] : nil }
+
+  mutating func append(_ element: Element) { items.append(element) }
+
+  mutating func popFirst() -> Element? {
+    guard head < items.count else { return nil }
+    let element = items[head]
+    items[head] = nil
+    head += 1
+    if head == items.count {
+      items.removeAll(keepingCapacity: true)
+      head = 0
+    } else if head > 64, head * 2 > items.count {
+      items.removeFirst(head)
+      head = 0
+    }
+    return element
+  }
+}

@@ -1,0 +1,272 @@
+public import NetCore
+public import SIPMessage
+
+/// Server transactions: requests come in, responses go out.
+extension TransactionTable {
+  func serverID(_ slot: UInt32) -> ServerTransactionID {
+    ServerTransactionID(slot: slot, generation: servers.generation(of: slot))
+  }
+
+  mutating func receiveRequest(_ message: Message, now: Instant, wheel: inout TimerWheel) {
+    let key = TransactionKey.server(message, key: key)
+    if let slot = serverIndex[key] {
+      if message.method == .ack {
+        receiveAck(message, slot, now: now, wheel: &wheel)
+      } else {
+        answerAgain(slot)
+      }
+      return
+    }
+    switch message.method {
+    case .ack: events.append(.ack(message))
+    case .cancel: receiveCancel(message, key, wheel: &wheel)
+    default: receiveNew(message, key, now: now, wheel: &wheel)
+    }
+  }
+
+  /// A copy of a request (§17.2.1, §17.2.2).
+  private mutating func answerAgain(_ slot: UInt32) {
+    counts.requestRetransmissions += 1
+    switch servers[slot].machine.withInvite({ $0.request() }) {
+    case .send(let bytes):
+      emit(bytes, servers[slot].flow)
+    case .absorb:
+      break
+    case nil:
+      switch servers[slot].machine.withNonInvite({ $0.request() }) {
+      case .send(let bytes): emit(bytes, servers[slot].flow)
+      case .absorb, nil: break
+      }
+    }
+  }
+
+  private mutating func receiveAck(_ message: Message, _ slot: UInt32, now: Instant, wheel: inout TimerWheel) {
+    if servers[slot].isLegacy, let tag = servers[slot].legacyTag,
+      tag != TransactionKey.tag(message.toTag ?? [], key: key)
+    {
+      // §17.2.3: without the magic cookie the To tag must be the one of our response.
+      events.append(.ack(message))
+      return
+    }
+    let timers = timers
+    switch servers[slot].machine.withInvite({ $0.ack(timers) }) {
+    case .confirm(let timerI):
+      wheel.cancel(servers[slot].again)
+      wheel.cancel(servers[slot].end)
+      if let timerI {
+        servers[slot].end = wheel.arm(token(.i, slot, servers.generation(of: slot)), at: now + timerI)
+      } else {
+        endServer(slot, wheel: &wheel)
+      }
+    case .deliver:
+      acknowledged(serverID(slot), wheel: &wheel)
+      events.append(.ack(message))
+    case .absorb, nil:
+      counts.uselessAcks += 1
+    }
+  }
+
+  /// The ACK of a 2xx has come: it is sent no more. Idempotent.
+  public mutating func acknowledged(_ id: ServerTransactionID, wheel: inout TimerWheel) {
+    guard servers.contains(id.slot, generation: id.generation) else { return }
+    switch servers[id.slot].machine.withInvite({ $0.acknowledged() }) {
+    case .stop: wheel.cancel(servers[id.slot].again)
+    case .nothing, nil: break
+    }
+  }
+
+  private mutating func receiveNew(
+    _ message: Message, _ key: TransactionKey, now: Instant, wheel: inout TimerWheel
+  ) {
+    let isOutside = message.toTag == nil
+    if isOutside, servers.count >= limits.serverTransactions {
+      refuse(message, key)
+      return
+    }
+    // §8.2.2.2: the same request by another way, as when a proxy upstream forked it to two names of ours.
+    let mergeKey = isOutside ? TransactionKey.merge(message, key: self.key) : nil
+    let isMerged = mergeKey.map { mergeIndex[$0] != nil } ?? false
+    guard let slot = insertServer(message, key, mergeKey: isMerged ? nil : mergeKey) else {
+      refuse(message, key)
+      return
+    }
+    if isMerged {
+      counts.merged += 1
+      let tag = mintTag()
+      var response = MessageWriter.response(to: message, status: 482, toTag: tag[...])
+      response.finish()
+      respond(serverID(slot), status: 482, bytes: response.bytes, now: now, wheel: &wheel)
+    } else {
+      events.append(.request(serverID(slot), message))
+    }
+  }
+
+  private mutating func receiveCancel(_ message: Message, _ key: TransactionKey, wheel: inout TimerWheel) {
+    let invite = serverIndex[TransactionKey.server(message, asInvite: true, key: self.key)]
+    guard let slot = insertServer(message, key, mergeKey: nil) else {
+      refuse(message, key)
+      return
+    }
+    events.append(.cancel(serverID(slot), message, of: invite.map { serverID($0) }))
+  }
+
+  /// Makes the transaction and, for an INVITE, sends 100 (Trying) before anything else looks at it.
+  private mutating func insertServer(
+    _ message: Message, _ key: TransactionKey, mergeKey: TransactionKey?
+  ) -> UInt32? {
+    let flow = message.responseFlow
+    let reliable = flow.transport.isReliable
+    var trying: [UInt8]?
+    let machine: ServerMachine
+    if message.method == .invite {
+      var response = MessageWriter.response(to: message, status: 100)
+      response.finish()
+      trying = response.bytes
+      machine = .invite(InviteServerMachine(trying: response.bytes, reliable: reliable))
+    } else {
+      machine = .nonInvite(NonInviteServerMachine(reliable: reliable))
+    }
+    let transaction = ServerTransaction(
+      machine: machine, request: message, flow: flow, key: key, mergeKey: mergeKey,
+      isLegacy: !message.via.isRFC3261)
+    guard let slot = servers.insert(transaction) else { return nil }
+    if let trying { emit(trying, flow) }
+    serverIndex.insert(key, slot: slot)
+    if let mergeKey { mergeIndex.insert(mergeKey, slot: slot) }
+    if reliable { serverFlows.insert(slot, remote: flow.remote) }
+    counts.servers += 1
+    return slot
+  }
+
+  /// 503 without a transaction. Its To tag is made from the request, so that each copy gets the same one (§8.2.7).
+  private mutating func refuse(_ message: Message, _ key: TransactionKey) {
+    counts.overloaded += 1
+    let tag = Token(shard: shard, slot: Self.noSlot, generation: 0, random: key.b).hex
+    var response = MessageWriter.response(to: message, status: 503, toTag: tag[...])
+    response.header(.retryAfter, number: limits.retryAfter)
+    response.finish()
+    emit(response.bytes, message.responseFlow)
+  }
+
+  /// The request of a transaction that has no final response yet, else nil.
+  public func request(of id: ServerTransactionID) -> Message? {
+    guard servers.contains(id.slot, generation: id.generation) else { return nil }
+    return servers[id.slot].request
+  }
+
+  /// Where the responses of this transaction go; nil when it is over.
+  public func flow(of id: ServerTransactionID) -> Flow? {
+    guard servers.contains(id.slot, generation: id.generation) else { return nil }
+    return servers[id.slot].flow
+  }
+
+  /// Sends a response and moves the machine.
+  /// - Parameter status: 100–699, as in `bytes`.
+  /// - Returns: false, with nothing sent, when there was a final response before, or the transaction is over.
+  @discardableResult
+  public mutating func respond(
+    _ id: ServerTransactionID, status: Int, bytes: [UInt8], now: Instant, wheel: inout TimerWheel
+  ) -> Bool {
+    precondition((100...699).contains(status), "not a SIP status")
+    guard servers.contains(id.slot, generation: id.generation) else { return false }
+    let timers = timers
+    let flow = servers[id.slot].flow
+    let answered = servers[id.slot].machine.withInvite { machine -> InviteAnswer in
+      if status < 200 { return .provisional(machine.provisional(bytes)) }
+      if status < 300 { return .success(machine.success(bytes, timers)) }
+      return .failure(machine.failure(bytes, timers))
+    }
+    switch answered {
+    case .provisional(.refused), .success(.refused), .failure(.refused):
+      return false
+    case .provisional(.send):
+      emit(bytes, flow)
+      return true
+    case .success(.send(let again, let timerL)):
+      emit(bytes, flow)
+      finish(id, bytes)
+      servers[id.slot].again = wheel.arm(token(.success, id.slot, id.generation), at: now + again)
+      servers[id.slot].end = wheel.arm(token(.l, id.slot, id.generation), at: now + timerL)
+      return true
+    case .failure(.send(let timerG, let timerH)):
+      emit(bytes, flow)
+      finish(id, bytes)
+      if let timerG {
+        servers[id.slot].again = wheel.arm(token(.g, id.slot, id.generation), at: now + timerG)
+      }
+      servers[id.slot].end = wheel.arm(token(.h, id.slot, id.generation), at: now + timerH)
+      return true
+    case nil:
+      return respondNonInvite(id, status: status, bytes: bytes, flow: flow, now: now, wheel: &wheel)
+    }
+  }
+
+  private enum InviteAnswer {
+    case provisional(InviteServerMachine.ProvisionalAction)
+    case success(InviteServerMachine.SuccessAction)
+    case failure(InviteServerMachine.FailureAction)
+  }
+
+  private mutating func respondNonInvite(
+    _ id: ServerTransactionID, status: Int, bytes: [UInt8], flow: Flow, now: Instant, wheel: inout TimerWheel
+  ) -> Bool {
+    if status < 200 {
+      switch servers[id.slot].machine.withNonInvite({ $0.provisional(bytes) }) {
+      case .send:
+        emit(bytes, flow)
+        return true
+      case .refused, nil:
+        return false
+      }
+    }
+    let timers = timers
+    switch servers[id.slot].machine.withNonInvite({ $0.final(bytes, timers) }) {
+    case .send(let timerJ):
+      emit(bytes, flow)
+      finish(id, bytes)
+      if let timerJ {
+        servers[id.slot].end = wheel.arm(token(.j, id.slot, id.generation), at: now + timerJ)
+      } else {
+        endServer(id.slot, wheel: &wheel)
+      }
+      return true
+    case .refused, nil:
+      return false
+    }
+  }
+
+  /// After its final response a transaction holds the message no longer.
+  private mutating func finish(_ id: ServerTransactionID, _ final: [UInt8]) {
+    let request = servers[id.slot].request
+    servers[id.slot].request = nil
+    if servers[id.slot].isLegacy, let flow = request?.flow,
+      let tag = (try? MessageParser.parse(final, flow: flow))?.toTag
+    {
+      servers[id.slot].legacyTag = TransactionKey.tag(tag, key: key)
+    }
+  }
+
+  /// Answers a CANCEL: 200 where its INVITE was found, else 481 (§9.2).
+  /// - Parameter toTag: the tag of the INVITE's own responses, which the 200 should share; nil makes one.
+  public mutating func answerCancel(
+    _ id: ServerTransactionID, found: Bool, toTag: Bytes?, now: Instant, wheel: inout TimerWheel
+  ) {
+    guard let message = request(of: id) else { return }
+    let status = found ? 200 : 481
+    let tag = toTag ?? mintTag()[...]
+    var response = MessageWriter.response(to: message, status: status, toTag: tag)
+    response.finish()
+    respond(id, status: status, bytes: response.bytes, now: now, wheel: &wheel)
+  }
+
+  mutating func endServer(_ slot: UInt32, wheel: inout TimerWheel) {
+    wheel.cancel(servers[slot].again)
+    wheel.cancel(servers[slot].end)
+    serverIndex.remove(servers[slot].key)
+    if let mergeKey = servers[slot].mergeKey { mergeIndex.remove(mergeKey) }
+    let flow = servers[slot].flow
+    if flow.transport.isReliable { serverFlows.remove(slot, remote: flow.remote) }
+    servers.remove(slot)
+    counts.servers -= 1
+  }
+}

@@ -1,0 +1,121 @@
+internal import NetCore
+
+extension ShardHost {
+  /// Sends what the driver, or a refusal, has for `flow`; never calls the driver.
+  func send(_ bytes: [UInt8], _ flow: Flow) {
+    switch flow.transport {
+    case .udp: sendDatagram(bytes, flow)
+    case .tcp: sendStream(bytes, flow, connection: flow.connection, from: shard)
+    case .tls, .ws, .wss: notes.append(.failed(flow))
+    }
+  }
+
+  private func sendDatagram(_ bytes: [UInt8], _ flow: Flow) {
+    guard let port = port(for: flow) else {
+      counters.sendFailures.bump()
+      return notes.append(.failed(flow))
+    }
+    switch port.send(bytes, to: flow.remote) {
+    case .sent: counters.sent.bump()
+    case .queued: timer.wantRetry(now: .now)
+    case .dropped: counters.sendDrops.bump()
+    case .impossible:
+      counters.sendFailures.bump()
+      notes.append(.failed(flow))
+    }
+  }
+
+  /// The flow's own listener, else one of the remote's address family (a request that we begin).
+  private func port(for flow: Flow) -> DatagramPort? {
+    let family = flow.remote.ip.family
+    let listener = Int(flow.listener)
+    if listener < ports.count, let port = ports[listener], port.local.ip.family == family { return port }
+    for case let port? in ports where port.local.ip.family == family { return port }
+    return nil
+  }
+
+  func retryDatagrams() {
+    for case let port? in ports where port.isBlocked {
+      let (sent, impossible) = port.retry()
+      for _ in 0..<sent { counters.sent.bump() }
+      for _ in 0..<impossible { counters.sendFailures.bump() }
+      if port.isBlocked { timer.wantRetry(now: .now) }
+    }
+  }
+
+  /// To the connection with that id, or with id 0 to the one that goes to the remote, which is opened if need be.
+  /// A connection of another loop is reached through its mailbox.
+  func sendStream(_ bytes: [UInt8], _ flow: Flow, connection id: UInt64, from sender: UInt8) {
+    if id != 0 {
+      let owner = ConnectionID.shard(id)
+      if owner == shard {
+        guard let connection = connections[id] else { return fail(flow, to: sender) }
+        counters.sent.bump()
+        connection.write(bytes, from: (flow, sender))
+      } else if owner < seat.shards {
+        outward[Int(owner)].append(.send(bytes, flow, connection: id, from: sender))
+      } else {
+        fail(flow, to: sender)
+      }
+      return
+    }
+    let key = RemoteKey(transport: flow.transport, remote: flow.remote)
+    let home = key.home(of: seat.shards)
+    if home != shard {
+      outward[Int(home)].append(.send(bytes, flow, connection: 0, from: sender))
+    } else if let id = connections.id(to: key) {
+      sendStream(bytes, flow, connection: id, from: sender)
+    } else if let connection = connect(key, listener: flow.listener) {
+      counters.sent.bump()
+      connection.write(bytes, from: (flow, sender))
+    } else {
+      fail(flow, to: sender)
+    }
+  }
+
+  /// `flow` failed for a message of shard `sender`.
+  func fail(_ flow: Flow, to sender: UInt8) {
+    counters.sendFailures.bump()
+    if sender == shard {
+      notes.append(.failed(flow))
+    } else {
+      outward[Int(sender)].append(.failed(flow))
+    }
+  }
+
+  // MARK: Connections come and go
+
+  func connectionOpened(_ connection: StreamConnection<Driver>) {
+    guard let key = connection.key else { return }
+    let home = key.home(of: seat.shards)
+    if home == shard {
+      connections.register(connection.id, to: key)
+    } else {
+      outward[Int(home)].append(.opened(key, connection.id))
+    }
+    timer.wantSweep(every: configuration.streams.sweep, now: .now)
+  }
+
+  func connectionEnded(_ connection: StreamConnection<Driver>, wasOpen: Bool) {
+    connections.remove(connection.id)
+    guard let key = connection.key else { return }
+    let home = key.home(of: seat.shards)
+    if home == shard {
+      connections.unregister(connection.id, to: key)
+    } else {
+      outward[Int(home)].append(.gone(key, connection.id))
+    }
+    guard wasOpen else { return }
+    counters.connectionsClosed.bump()
+    notes.append(.closed(connection.id))
+    for other in 0..<seat.shards where other != shard { outward[Int(other)].append(.closed(connection.id)) }
+  }
+}
+
+extension StreamOptions {
+  /// How often the time limits are looked at: often enough that none is exceeded by more than a quarter.
+  var sweep: Instant.Span {
+    let shortest = min(messageTimeout, idleTimeout, writeTimeout)
+    return max(.milliseconds(20), Instant.Span(nanoseconds: shortest.nanoseconds / 4))
+  }
+}

@@ -1,0 +1,159 @@
+internal import Logging
+internal import NIOCore
+internal import NetCore
+internal import SIPMessage
+
+/// One shard's loop: its sockets in, its driver, its sockets out. Every method runs on `loop`.
+///
+/// An input is a message, an item, a failure or a tick. After each the driver's outbox is drained; `endBatch`, once for
+/// all inputs of a read, flushes streams and mailboxes and arms the one callback.
+final class ShardHost<Driver: ShardDriver> {
+  let seat: ShardSeat<Driver.Item>
+  let configuration: ShardGroupConfiguration
+  let logger: Logger
+  let counters: ShardCounters
+  let mailboxes: [ShardMailbox<Driver.Item>]
+  let driver: Driver
+  var shard: UInt8 { seat.shard }
+  var loop: any EventLoop { seat.eventLoop }
+
+  /// By listener index; nil where that is a stream.
+  var ports: [DatagramPort?] = []
+  var acceptors: [any Channel] = []
+  var connections: ConnectionTable<StreamConnection<Driver>>
+  /// Connections written to in this batch.
+  var dirty: [StreamConnection<Driver>] = []
+  /// What this batch has for other shards, by shard.
+  var outward: [[Crossing]]
+  /// Failures found while sending: inputs like others, but later, as the driver must not be called while it drains.
+  var notes: CircularBuffer<Note> = []
+  enum Note {
+    case failed(Flow)
+    case closed(UInt64)
+  }
+  var isEndingBatch = false
+  private(set) var isStopped = false
+
+  /// The mailbox's last haul, and how far it is worked off.
+  var inbox: [Crossing] = []
+  var inboxNext = 0
+  var items: [Driver.Item] = []
+  var itemsNext = 0
+
+  var timer = HostTimer()
+
+  init(
+    seat: ShardSeat<Driver.Item>, configuration: ShardGroupConfiguration, mailboxes: [ShardMailbox<Driver.Item>],
+    counters: ShardCounters, logger: Logger, driver: Driver
+  ) {
+    seat.eventLoop.preconditionInEventLoop()
+    self.seat = seat
+    self.configuration = configuration
+    self.mailboxes = mailboxes
+    self.counters = counters
+    self.logger = logger
+    self.driver = driver
+    connections = ConnectionTable(shard: seat.shard)
+    outward = Array(repeating: [], count: Int(seat.shards))
+  }
+
+  // MARK: In
+
+  /// A message from one of this loop's sockets: here or, by what it names, on another shard (ARCHITECTURE "A shard is
+  /// named in every token"). What cannot be read is refused where it came in.
+  func arrived(_ bytes: [UInt8], _ flow: Flow) {
+    counters.received.bump()
+    guard seat.shards > 1 else { return receive(bytes, flow) }
+    let owner: UInt8
+    switch MessageSkim.route(bytes, key: configuration.routingKey, shards: seat.shards) {
+    case .shard(let named): owner = named < seat.shards ? named : shard
+    case .key(let hash): owner = UInt8(truncatingIfNeeded: hash % UInt64(seat.shards))
+    case .unreadable: owner = shard
+    }
+    if owner == shard { return receive(bytes, flow) }
+    counters.crossed.bump()
+    outward[Int(owner)].append(.arrived(bytes, flow))
+  }
+
+  /// A message that is ours: parse, handle, drain.
+  func receive(_ bytes: [UInt8], _ flow: Flow) {
+    let message: Message
+    do throws(ParseFailure) {
+      message = try MessageParser.parse(bytes, flow: flow, limits: configuration.parserLimits)
+    } catch {
+      guard let reply = error.reply else { return counters.parseFailuresDropped.bump() }
+      counters.parseFailuresAnswered.bump()
+      return send(reply, error.replyFlow ?? flow)
+    }
+    driver.receive(message, now: .now)
+    drain()
+  }
+
+  func drain() { driver.drain { bytes, flow in self.send(bytes, flow) } }
+
+  // MARK: The end of a batch
+
+  /// All inputs of one wake are handled: tell the driver, pass on what it caused, arm the timer.
+  func endBatch() {
+    // A flush may complete a write, and that ends a batch too.
+    guard !isEndingBatch, !isStopped else { return }
+    isEndingBatch = true
+    driver.endOfBatch(now: .now)
+    drain()
+    // Failures cause sends, and sends failures. What still goes on after some rounds waits for the loop's next turn.
+    var rounds = 0
+    while rounds < 4 {
+      rounds += 1
+      handleNotes()
+      flushStreams()
+      crossOver()
+      if notes.isEmpty, dirty.isEmpty, !outward.contains(where: { !$0.isEmpty }) { break }
+    }
+    isEndingBatch = false
+    if !notes.isEmpty || !dirty.isEmpty { continueLater { $0.endBatch() } }
+    arm()
+  }
+
+  func continueLater(_ body: @escaping @Sendable (ShardHost) -> Void) {
+    let bound = NIOLoopBound(self, eventLoop: loop)
+    loop.execute { body(bound.value) }
+  }
+
+  private func handleNotes() {
+    var budget = 256
+    while budget > 0, let note = notes.popFirst() {
+      budget -= 1
+      switch note {
+      case .failed(let flow): driver.flowFailed(flow, now: .now)
+      case .closed(let id): driver.connectionClosed(id, now: .now)
+      }
+      drain()
+    }
+  }
+
+  private func flushStreams() {
+    guard !dirty.isEmpty else { return }
+    let batch = dirty
+    dirty.removeAll(keepingCapacity: true)
+    for connection in batch { connection.flush() }
+  }
+
+  // MARK: The end
+
+  /// Flushes and closes everything. The driver stays until the group lets go of it, after its loop has ended.
+  func stop() -> [EventLoopFuture<Void>] {
+    guard !isStopped else { return [] }
+    endBatch()
+    isStopped = true
+    disarm()
+    mailboxes[Int(shard)].close()
+    var closing = acceptors.map { $0.close() }
+    acceptors = []
+    for port in ports { if let channel = port?.channel { closing.append(channel.close()) } }
+    ports = []
+    connections.forEach { $0.end(.shutdown) }
+    dirty = []
+    notes = []
+    return closing
+  }
+}

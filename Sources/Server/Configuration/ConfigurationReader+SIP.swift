@@ -1,0 +1,155 @@
+import Foundation
+import NetCore
+import SIPDigest
+
+extension ConfigurationReader {
+  static func readSIP(_ root: ConfigurationSection, into sip: inout ServerConfiguration.SIP) {
+    var listenPlaces: [ConfigurationValue] = []
+    root.section("sip") { section in
+      section.read("listen", into: &sip.listen) { value in
+        guard let values = value.listOrOne() else { return nil }
+        if values.isEmpty { value.fail("at least one address is needed") }
+        var seen: Set<ServerConfiguration.Listener> = []
+        return values.compactMap { value in
+          guard let listener = listener(value) else { return nil }
+          if listener.endpoint.port != 0, !seen.insert(listener).inserted { value.fail("\(listener) is listed twice") }
+          listenPlaces.append(value)
+          return listener
+        }
+      }
+      // One octet of every branch and tag names the listener (`Flow.listener`).
+      if sip.listen.count > 64 { section.place.fail("more than 64 addresses in listen") }
+      section.read("domain", into: &sip.domain) { $0.domainName() }
+      section.read("advertise", into: &sip.advertise) { $0.addressPerFamily() }
+      section.section("auth") { auth in
+        auth.read("algorithms", into: &sip.algorithms) { algorithms($0) }
+      }
+      section.section("tls") { readTLS($0, into: &sip) }
+      section.read("shards", into: &sip.shards) { $0.integer(in: 0...128) }
+    }
+    guard sip.tls == nil else { return }
+    for (listener, place) in zip(sip.listen, listenPlaces) where [.tls, .wss].contains(listener.transport) {
+      place.fail("\(listener) needs sip.tls.certificate and sip.tls.key")
+    }
+  }
+
+  private static func readTLS(_ section: ConfigurationSection, into sip: inout ServerConfiguration.SIP) {
+    let certificate = section.value("certificate")?.existingFile()
+    let key = section.value("key")?.existingFile()
+    switch (certificate, key) {
+    case (let certificate?, let key?): sip.tls = .init(certificate: certificate, key: key)
+    case (nil, nil): break
+    case (_?, nil): section.place.fail("key is missing")
+    case (nil, _?): section.place.fail("certificate is missing")
+    }
+  }
+
+  /// `udp:127.0.0.1:5060`, `tcp:[::1]:5060`.
+  private static func listener(_ value: ConfigurationValue) -> ServerConfiguration.Listener? {
+    guard let text = value.text() else { return nil }
+    let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+    guard parts.count == 2 else {
+      value.fail("\"\(text)\" is not TRANSPORT:ADDRESS:PORT, such as udp:127.0.0.1:5060")
+      return nil
+    }
+    let names = Transport.allCases.map(\.parameterName)
+    guard let transport = Transport.allCases.first(where: { $0.parameterName == parts[0] }) else {
+      value.fail("unknown transport \"\(parts[0])\"\(ConfigurationValue.hint(String(parts[0]), names))")
+      return nil
+    }
+    guard let endpoint = Endpoint(parts[1]) else {
+      value.fail("\"\(parts[1])\" is not ADDRESS:PORT, such as 127.0.0.1:5060 or [::1]:5060")
+      return nil
+    }
+    return .init(transport: transport, endpoint: endpoint)
+  }
+
+  private static func algorithms(_ value: ConfigurationValue) -> [DigestAlgorithm]? {
+    guard let values = value.listOrOne() else { return nil }
+    var algorithms: [DigestAlgorithm] = []
+    for value in values {
+      guard let word = value.word(of: ["MD5", "SHA-256"], what: "algorithm"),
+        let algorithm = DigestAlgorithm(rawValue: word)
+      else { continue }
+      if algorithms.contains(algorithm) { value.fail("\(word) is listed twice") } else { algorithms.append(algorithm) }
+    }
+    if values.isEmpty { value.fail("at least one algorithm is needed: MD5, SHA-256") }
+    return algorithms
+  }
+
+  static func readTrunks(_ root: ConfigurationSection, into trunks: inout [ServerConfiguration.Trunk]) {
+    var names: Set<String> = []
+    root.sections("trunks", into: &trunks) { section in
+      let name = section.required("name")?.name("trunk name", allowing: "-_.")
+      let host = section.required("host").flatMap { $0.hostAndPort() }
+      var trunk = ServerConfiguration.Trunk(name: name ?? "", host: host?.host ?? "", port: host?.port)
+      section.read("transport", into: &trunk.transport) { value in
+        value.word(of: Transport.allCases.map(\.parameterName), what: "transport").flatMap { word in
+          Transport.allCases.first { $0.parameterName == word }
+        }
+      }
+      section.readOptional("username", into: &trunk.username) { $0.nonEmptyText() }
+      section.readOptional("password", into: &trunk.password) { $0.nonEmptyText() }
+      section.read("register", into: &trunk.register) { $0.boolean() }
+      section.read("ping", into: &trunk.ping) { $0.span() }
+      section.read("context", into: &trunk.context) { $0.name("context") }
+      section.read("sources", into: &trunk.sources) { $0.networks() }
+      section.read("max_calls", into: &trunk.maxCalls) { $0.integer(in: 0...1_000_000) }
+      section.read("calls_per_second", into: &trunk.callsPerSecond) { $0.number() }
+      if (trunk.username == nil) != (trunk.password == nil) {
+        section.place.fail("username and password belong together: give both or neither")
+      }
+      if trunk.register, trunk.username == nil { section.place.fail("register needs a username and a password") }
+      guard let name, host != nil else { return nil }
+      if !names.insert(name).inserted { section.place.fail("a second trunk named \"\(name)\"") }
+      return trunk
+    }
+  }
+}
+
+extension ConfigurationValue {
+  /// RFC 3261 §25.1 `hostname`: letters, digits, hyphens and dots; an address will do too.
+  func domainName() -> String? {
+    guard let text = nonEmptyText() else { return nil }
+    guard IPAddress(text) != nil || Self.isHostName(text) else {
+      fail("\"\(text)\" is not a host name")
+      return nil
+    }
+    return text.lowercased()
+  }
+
+  /// `HOST`, `HOST:PORT`, `[ADDRESS]:PORT`, or a bare IPv6 address.
+  func hostAndPort() -> (host: String, port: UInt16?)? {
+    guard let text = nonEmptyText() else { return nil }
+    if let endpoint = Endpoint(text), endpoint.port > 0 { return (endpoint.ip.description, endpoint.port) }
+    if let address = IPAddress(text) { return (address.description, nil) }
+    let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+    if parts.count == 1, Self.isHostName(text) { return (text, nil) }
+    if parts.count == 2, Self.isHostName(String(parts[0])), let port = UInt16(parts[1]), port > 0 {
+      return (String(parts[0]), port)
+    }
+    fail("\"\(text)\" is not HOST or HOST:PORT")
+    return nil
+  }
+
+  private static func isHostName(_ text: String) -> Bool {
+    guard text.utf8.count <= 253 else { return false }
+    let labels = text.split(separator: ".", omittingEmptySubsequences: false)
+    // A last label of digits alone would be a mistyped address.
+    guard let last = labels.last, !last.allSatisfy(\.isNumber) else { return false }
+    return labels.allSatisfy { label in
+      !label.isEmpty && label.utf8.count <= 63 && label.first != "-" && label.last != "-"
+        && label.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == "_") }
+    }
+  }
+
+  /// A path whose file is there and can be read.
+  func existingFile() -> String? {
+    guard let path = filePath() else { return nil }
+    guard FileManager.default.isReadableFile(atPath: path) else {
+      fail("\(path): \(FileManager.default.fileExists(atPath: path) ? "cannot be read" : "no such file")")
+      return nil
+    }
+    return path
+  }
+}

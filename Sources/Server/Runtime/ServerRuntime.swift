@@ -1,0 +1,171 @@
+import CallEngine
+import Foundation
+import Logging
+import LuaRuntime
+import Media
+import NetCore
+import SIPDigest
+import SIPMessage
+import SIPTransaction
+import SIPTransport
+import Storage
+import Synchronization
+
+/// The running server: sockets, shards, media and storage put together, and what can be asked of them from outside.
+final class ServerRuntime: Sendable {
+  let started = ContinuousClock.now
+  let log: LogSettings
+  let logger: Logger
+  let services: EngineServices
+  let database: Database
+  let bindingStore: BindingStore
+  let recordStore: RecordStore
+  let media: MediaPlane
+  let group: ShardGroup<EngineDriver>
+  let loader: GenerationLoader
+  let state: Mutex<State>
+  /// One reload, or change of users, at a time.
+  let reloads = SerialGate()
+
+  struct State {
+    var configuration: ServerConfiguration
+    var generation: Int
+    var directory: Directory
+    var isDraining = false
+    /// A number that no generation has had, a failed one included.
+    var nextGeneration: Int
+  }
+
+  private init(
+    log: LogSettings, logger: Logger, services: EngineServices, database: Database, bindingStore: BindingStore,
+    recordStore: RecordStore, media: MediaPlane, group: ShardGroup<EngineDriver>, loader: GenerationLoader, state: State
+  ) {
+    self.log = log
+    self.logger = logger
+    self.services = services
+    self.database = database
+    self.bindingStore = bindingStore
+    self.recordStore = recordStore
+    self.media = media
+    self.group = group
+    self.loader = loader
+    self.state = Mutex(state)
+  }
+
+  /// Opens everything; from its return on the server answers.
+  static func start(_ configuration: ServerConfiguration) async throws -> ServerRuntime {
+    let log = LogSettings(configuration.log)
+    let logger = log.logger(label: "nightjar")
+    let wallClock: @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970 * 1000) }
+    let database = try Database.open(location(configuration))
+    let accounts = try await UserAdministration(database: database, configuration: configuration).accounts()
+    let directory = try EnginePlan.directory(configuration, accounts: accounts)
+    let bindings = BindingTable()
+    let now = wallClock() / 1000
+    bindings.load(
+      try await database.bindings(nowSeconds: now).compactMap { stored in
+        reachable(stored.binding, by: configuration.sip.listen).map { (stored.user, $0) }
+      })
+    let bindingStore = BindingStore(database: database, logger: logger)
+    var recordSettings = RecordStore.Settings()
+    recordSettings.csv = configuration.records.csv
+    recordSettings.jsonLines = configuration.records.json
+    recordSettings.keepDays = configuration.records.keepDays
+    let recordStore = RecordStore(database: database, settings: recordSettings, wallClock: wallClock, logger: logger)
+
+    let shards = configuration.sip.shards > 0 ? configuration.sip.shards : defaultShards
+    let mailbox = GroupMailbox()
+    let media = try MediaPlane(
+      MediaConfiguration(addresses: configuration.media.addresses, ports: configuration.media.ports)
+    ) { owner, events in
+      mailbox.post(.media(events), to: Int(owner))
+    }
+    let keyValue = KeyValueStore()
+    let services = EngineServices(
+      bindings: bindings, journal: bindingStore,
+      authenticator: DigestAuthenticator(
+        realm: configuration.sip.domain, algorithms: configuration.sip.algorithms,
+        key: (0..<32).map { _ in UInt8.random(in: 0...255) }),
+      records: recordStore, keyValue: keyValue, media: media, counters: EngineCounters(), trace: TraceHub(),
+      logger: logger, wallClock: wallClock)
+    let loader = GenerationLoader(keyValue: keyValue, logger: logger, wallClock: wallClock)
+
+    // The listeners' real ports are known once they are bound; a script is loaded before, so that a broken one opens
+    // no socket.
+    let planned = configuration.sip.listen.map { ListenAddress($0.transport, $0.endpoint) }
+    let first = try await loader.load(
+      number: 1, configuration: configuration, directory: directory,
+      settings: EnginePlan.settings(configuration, listeners: planned), shards: shards)
+    let generations = GenerationShelf(first)
+    media.start()
+    let group = try await ShardGroup<EngineDriver>.start(
+      ShardGroupConfiguration(listen: planned, shards: shards), logger: logger
+    ) { seat in
+      var generation = generations.take(Int(seat.shard))
+      generation.settings = EnginePlan.settings(configuration, listeners: seat.listeners)
+      let shard = CallShard(
+        shard: seat.shard, services: services, generation: generation, now: .now, timers: TransactionTimers())
+      return EngineDriver(shard: shard, bury: ServerRuntime.bury)
+    }
+    mailbox.connect { [weak group] input, shard in group?.post(input, to: shard) ?? false }
+    return ServerRuntime(
+      log: log, logger: logger, services: services, database: database, bindingStore: bindingStore,
+      recordStore: recordStore, media: media, group: group, loader: loader,
+      state: State(configuration: configuration, generation: first[0].number, directory: directory, nextGeneration: 2))
+  }
+
+  /// A binding from before the restart, with the listener that leads to it today; nil where none does.
+  private static func reachable(_ binding: Binding, by listen: [ServerConfiguration.Listener]) -> Binding? {
+    let flow = binding.flow
+    let listener =
+      listen.firstIndex { $0.transport == flow.transport && $0.endpoint == flow.local }
+      ?? listen.firstIndex { $0.transport == flow.transport && $0.endpoint.ip.family == flow.remote.ip.family }
+    guard let listener else { return nil }
+    var binding = binding
+    binding.flow.listener = UInt8(listener)
+    return binding
+  }
+
+  /// On one or two cores one shard is cheapest: a trunk is one 4-tuple, so a second one means a second thread to wake
+  /// for half of its messages.
+  static var defaultShards: Int { max(1, ProcessInfo.processInfo.activeProcessorCount / 2) }
+
+  private static func location(_ configuration: ServerConfiguration) -> Database.Location {
+    switch configuration.storage.database {
+    case .file(let path): .file(path)
+    case .memory: .memory
+    }
+  }
+
+  private static let graveyard = DispatchQueue(label: "nightjar.retired", qos: .background)
+
+  @Sendable private static func bury(_ vm: VMHandoff) {
+    graveyard.async { vm.take()?.shutdown() }
+  }
+
+  func stop() async {
+    await group.stop()
+    media.shutdown()
+    bindingStore.close()
+    recordStore.close()
+  }
+}
+
+/// Lets the media plane post to shards that are made after it.
+final class GroupMailbox: Sendable {
+  private let post = Mutex<(@Sendable (ShardInput, Int) -> Bool)?>(nil)
+
+  func connect(_ body: @escaping @Sendable (ShardInput, Int) -> Bool) { post.withLock { $0 = body } }
+
+  @discardableResult
+  func post(_ input: ShardInput, to shard: Int) -> Bool {
+    post.withLock { $0 }?(input, shard) ?? false
+  }
+}
+
+/// Hands each shard the generation that was loaded for it.
+final class GenerationShelf: Sendable {
+  private let generations: [Generation]
+  init(_ generations: [Generation]) { self.generations = generations }
+  func take(_ shard: Int) -> Generation { generations[shard] }
+}

@@ -1,0 +1,55 @@
+"""Free loopback ports, below the kernel's ephemeral range so that no client socket of somebody else lands on them."""
+import random
+import socket
+
+_given: set[int] = set()
+
+
+def _free(port: int, kinds=(socket.SOCK_DGRAM, socket.SOCK_STREAM), hosts=("127.0.0.1", "::1")) -> bool:
+    for host in hosts:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        # A port must be free on every address of loopback, as phones here use 127.0.0.2 and so on.
+        any_host = "::" if ":" in host else "0.0.0.0"
+        for kind in kinds:
+            try:
+                with socket.socket(family, kind) as s:
+                    if family == socket.AF_INET6:
+                        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                    s.bind((any_host, port))
+            except OSError:
+                return False
+    return True
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
+            s.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
+
+
+def _hosts() -> tuple[str, ...]:
+    return ("127.0.0.1", "::1") if has_ipv6() else ("127.0.0.1",)
+
+
+def port() -> int:
+    """One port, free for UDP and TCP."""
+    for _ in range(500):
+        candidate = random.randrange(20000, 31998, 2)
+        if candidate not in _given and _free(candidate, hosts=_hosts()):
+            _given.add(candidate)
+            return candidate
+    raise RuntimeError("no free port")
+
+
+def block(count: int) -> tuple[int, int]:
+    """A range of `count` UDP ports that begins with an even one: (first, last). For RTP."""
+    for _ in range(200):
+        first = random.randrange(10000, 19998 - count, 2)
+        ports = range(first, first + count)
+        if _given.isdisjoint(ports) and all(_free(p, (socket.SOCK_DGRAM,), _hosts()) for p in ports):
+            _given.update(ports)
+            return first, first + count - 1
+    raise RuntimeError("no free block of ports")

@@ -1,0 +1,59 @@
+"""The repository itself: what the README names is there, and the scripts can be read. Needs no server."""
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [p for p in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if p.exists()]
+FOLDERS = ("Sources/", "Tests/", "Scripts/", "Config/", "docs/", ".ci/")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_every_path_that_a_page_names_exists(page):
+    text = page.read_text()
+    words = re.findall(r"`([^`\s]+)`", text) + re.findall(r"\]\(([^)#\s]+)", text)
+    missing = []
+    for word in words:
+        word = word.rstrip(".,:")
+        if not (word.startswith(FOLDERS) or (word.endswith((".swift", ".lua", ".md", ".c")) and "/" in word)):
+            continue
+        if word.startswith("Config/data") or word.startswith("Config/run"):
+            continue  # made by the first run
+        candidates = [ROOT / word, page.parent / word]
+        if not any(c.exists() for c in candidates) and not list(ROOT.glob(word)):
+            missing.append(word)
+    assert not missing, f"{page.name} names what is not there: {missing}"
+
+
+@pytest.mark.parametrize("script", ["Scripts/run", "Scripts/test", "Scripts/demo", "Scripts/bench", "Scripts/lib.sh",
+                                    ".ci/run", ".ci/sanitize"])
+def test_shell_scripts_parse(script):
+    assert subprocess.run(["bash", "-n", ROOT / script]).returncode == 0
+    if not script.endswith(".sh"):
+        assert (ROOT / script).stat().st_mode & 0o100, f"{script} is not executable"
+
+
+def test_the_sum_of_a_run(tmp_path):
+    (tmp_path / "a.xml").write_text(
+        '<testsuites><testsuite><testcase classname="A" name="x"/><testcase classname="A" name="y"><failure/></testcase>'
+        '<testcase name="z"><skipped message="no"/></testcase></testsuite></testsuites>')
+    (tmp_path / "swift-build-failed.xml").touch()
+    done = subprocess.run([sys.executable, ROOT / "Scripts/test.d/sum.py", tmp_path], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "1 passed, 2 failed" and done.returncode == 1
+
+
+def test_no_password_and_no_foreign_path_in_the_repository():
+    """The shipped configuration has no default password."""
+    text = (ROOT / "Config/nightjar.yaml").read_text()
+    assert not [line for line in text.splitlines() if "password:" in line and not line.lstrip().startswith("#")]
+
+
+def test_the_shipped_files_are_lua():
+    luac = next((c for c in ("luac5.4", "luac") if subprocess.run(["which", c], capture_output=True).returncode == 0), None)
+    if luac is None:
+        pytest.skip("no luac here")
+    for file in (ROOT / "Config/dialplan.lua", *sorted((ROOT / "Tests/EndToEnd/dialplans").glob("*.lua"))):
+        assert subprocess.run([luac, "-p", file]).returncode == 0, file

@@ -1,0 +1,160 @@
+"""RFC 4475 and RFC 5118 over UDP and TCP, against a table of what a server may answer. The messages are not part of this
+repository: NIGHTJAR_TORTURE names their folder, or it stands beside the repository as ../shared/torture."""
+import csv
+import os
+import re
+import socket
+from pathlib import Path
+
+import pytest
+
+from harness.message import Message
+from harness.server import ROOT
+from harness.wait import Deadline
+
+FOLDER = Path(os.environ.get("NIGHTJAR_TORTURE", ROOT.parent / "shared/torture"))
+INDEX = FOLDER / "INDEX.tsv"
+CASES = list(csv.DictReader(INDEX.open(), delimiter="\t")) if INDEX.exists() else []
+pytestmark = pytest.mark.skipif(not CASES, reason=f"no torture messages: {INDEX} is not there (set NIGHTJAR_TORTURE)")
+
+
+def path_of(case) -> Path | None:
+    for folder in (FOLDER, FOLDER / "rfc5118-wire"):
+        if (folder / case["file"]).exists():
+            return folder / case["file"]
+    return None
+
+
+def named(parametrized):
+    return [pytest.param(c, id=c["file"].replace(".dat", "").replace("/", "-")) for c in parametrized]
+
+
+def with_rport(data: bytes) -> bytes:
+    """Asks for the answer where the message came from: adds ;rport to the top Via, changes nothing else."""
+    return re.sub(rb"(?im)^(Via|v)(\s*:\s*[^\r\n,]*?)(\r?\n|,)", rb"\1\2;rport\3", data, count=1)
+
+
+def allowed(case, status: int | None) -> bool:
+    said = "none" if status is None else str(status)
+
+    def matches(rule: str) -> bool:
+        rule = rule.strip()
+        return rule == said or (rule.endswith("xx") and said[:1] == rule[:1] and said != "none")
+
+    preferred = case["preferred"].strip()
+    if preferred.startswith("!"):
+        return not any(matches(r) for r in preferred[1:].split(",")) or any(
+            matches(r) for r in case["tolerated"].split(",") if r)
+    return any(matches(r) for r in (preferred + "," + case["tolerated"]).split(",") if r.strip())
+
+
+@pytest.fixture(scope="module")
+def nightjar(tmp_path_factory):
+    from harness.server import Server
+    one = Server(tmp_path_factory.mktemp("torture"), (Path(__file__).parent / "dialplans/standard.lua").read_text(),
+                 {"sip": {"domain": "example.com"}}, ipv6=True)
+    one.settings["sip"]["listen"] = [f"udp:127.0.0.1:{one.port}", f"tcp:127.0.0.1:{one.port}"]
+    one.write_config()
+    one.start()
+    yield one
+    assert one.alive, one.log[-4000:]
+    one.stop()
+
+
+def final_status(receive, deadline: Deadline) -> int | None:
+    """The status of the first final response; None where none comes."""
+    while not deadline.over:
+        data = receive(deadline.left)
+        if data is None:
+            return None
+        if data.startswith(b"SIP/2.0 ") and int(data.split(b" ", 2)[1]) >= 200:
+            return int(data.split(b" ", 2)[1])
+    return None
+
+
+def wait_for(case) -> float:
+    """Nothing is to be waited for long; a short while where something is expected."""
+    return 0.4 if case["preferred"].strip() == "none" else 2.0
+
+
+@pytest.mark.parametrize("case", named(CASES))
+def test_over_udp(nightjar, case):
+    file = path_of(case)
+    if file is None:
+        pytest.skip(f"{case['file']} is not in {FOLDER}")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.2", 0))
+        s.sendto(with_rport(file.read_bytes()), ("127.0.0.1", nightjar.port))
+
+        def receive(seconds):
+            s.settimeout(seconds + 0.001)
+            try:
+                return s.recv(65536)
+            except OSError:
+                return None
+
+        status = final_status(receive, Deadline(wait_for(case)))
+    assert nightjar.answers(), "no answer to OPTIONS afterwards"
+    assert allowed(case, status), f"{status}: {case['expected_behaviour_of_a_server']}"
+
+
+@pytest.mark.parametrize("case", named([c for c in CASES if c["method"] != "RESPONSE"]))
+@pytest.mark.parametrize("split", ["whole", "bytes"])
+def test_over_tcp(nightjar, case, split):
+    """Over a stream a framing error must end in a closed connection; every cut between two bytes is equal."""
+    file = path_of(case)
+    if file is None:
+        pytest.skip(f"{case['file']} is not in {FOLDER}")
+    data = file.read_bytes()
+    framing = case["file"] in ("clerr.dat", "ncl.dat", "mcl01.dat", "mismatch01.dat") or _length_is_wrong(data)
+    closed = False
+    with socket.create_connection(("127.0.0.1", nightjar.port), timeout=5) as s:
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            if split == "whole":
+                s.sendall(data)
+            else:
+                for index in range(len(data)):
+                    s.sendall(data[index:index + 1])
+        except OSError:
+            closed = True
+        buffer = b""
+        status = None
+        deadline = Deadline(0.4 if case["preferred"].strip() == "none" or framing else 2)
+        while not deadline.over and not closed and status is None:
+            s.settimeout(deadline.left + 0.001)
+            try:
+                got = s.recv(65536)
+            except TimeoutError:
+                break
+            except OSError:
+                closed = True
+                break
+            closed = not got
+            buffer += got
+            for start in re.findall(rb"SIP/2\.0 (\d\d\d) ", buffer):
+                if int(start) >= 200:
+                    status = int(start)
+    assert nightjar.answers(), "no answer to OPTIONS afterwards"
+    if framing:
+        assert closed or status is None or status >= 400
+    else:
+        assert allowed(case, status) or (closed and status in (None, 400)), \
+            f"{status}, closed {closed}: {case['expected_behaviour_of_a_server']}"
+
+
+def _length_is_wrong(data: bytes) -> bool:
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = Message(head + b"\r\n\r\n").get("content-length")
+    return length is None or not length.strip().isdigit() or int(length) != len(body)
+
+
+def test_the_whole_corpus_on_one_connection_after_another_leaves_it_alive(nightjar):
+    for case in CASES:
+        if file := path_of(case):
+            with socket.create_connection(("127.0.0.1", nightjar.port), timeout=5) as s:
+                try:
+                    s.sendall(file.read_bytes())
+                except OSError:
+                    pass
+    assert nightjar.answers()
