@@ -58,7 +58,9 @@ def demo(folder: Path, things: list) -> int:
     print("\n".join("     " + line for line in DIALPLAN.splitlines()))
     passwords = {user: secrets.token_urlsafe(12) for user in ("1000", "1001")}
     users = [{"name": user, "password": word, "context": "internal"} for user, word in passwords.items()]
-    server = Server(folder / "server", DIALPLAN, {"users": users, "access": []}, ipv6=False, media_ports=40)
+    # One challenge only: this baresip gives up where a second one names an algorithm that it does not know.
+    settings = {"users": users, "access": [], "sip": {"auth": {"algorithms": ["MD5"]}}}
+    server = Server(folder / "server", DIALPLAN, settings, ipv6=False, media_ports=40)
     things.append(server)
     server.start()
 

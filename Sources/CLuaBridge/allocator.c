@@ -1,7 +1,7 @@
 // Memory is charged to the group (the call) that runs when a block is made or resized, and given back to that one
 // when it is freed, whoever runs then: each block carries its owner in eight bytes in front.
 //
-// A refusal is not yet an error: Lua collects its garbage and asks once more. Only the second refusal ends the group.
+// A refusal in the middle of an instruction would be an error that a pcall sees, so caps are enforced behind it.
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,11 +25,9 @@ static void refund(nj_vm *vm, const owner *block, size_t size) {
 
 bool nj_fault(nj_vm *vm) {
   vm->allocations++;
-  return vm->fail_at && vm->allocations >= vm->fail_at && vm->allocations < vm->fail_end;
-}
-
-bool nj_group_over(const nj_vm *vm) {
-  return vm->group && vm->groups[vm->group].used > vm->limits.call_memory;
+  bool fails = vm->fail_at && vm->allocations >= vm->fail_at && vm->allocations < vm->fail_end;
+  vm->starved |= fails;
+  return fails;
 }
 
 void nj_breach(nj_vm *vm, uint32_t index, uint8_t kind) {
@@ -40,42 +38,45 @@ void nj_breach(nj_vm *vm, uint32_t index, uint8_t kind) {
   if (index == vm->group && vm->running) nj_hook_every(vm->running, 1);
 }
 
-/// The machine is full. The call that holds the most ends: this one now, another when this step is over.
-static bool make_room(nj_vm *vm, size_t growth) {
+/// Has the hook collect when a cap has been crossed.
+void nj_check_caps(nj_vm *vm) {
+  if (vm->collect) return;
+  if (vm->used <= vm->limits.memory && (!vm->group || vm->groups[vm->group].used <= vm->limits.call_memory)) return;
+  vm->collect = true;
+  if (vm->running) nj_hook_every(vm->running, 1);
+}
+
+/// A cap is soft: who crosses it may go on to the next instruction, where the hook collects and looks again
+/// (nj_after_collection). What reaches twice a call's cap without one, or a quarter over the machine's, is refused.
+static bool may_grow(nj_vm *vm, size_t growth) {
+  if (vm->lifted) return true;
+  size_t group = vm->group ? vm->groups[vm->group].used + growth : 0, machine = vm->used + growth;
+  if (group / 2 > vm->limits.call_memory || machine > vm->limits.memory + vm->limits.memory / 4) {
+    vm->starved = true;
+    if (vm->refused) nj_breach(vm, vm->group, BREACH_MEMORY);  // Lua has collected and asks again
+    vm->refused = !vm->refused;
+    return false;
+  }
+  vm->refused = false;
+  return true;
+}
+
+/// Called in the hook behind a full collection. A call that is still close to its cap would collect again for every few
+/// bytes: it has breached. When the machine is full the call that holds the most ends: this one, or another that is
+/// let go when this step is over.
+void nj_after_collection(nj_vm *vm) {
+  nj_group *group = &vm->groups[vm->group];
+  if (vm->group && group->used > vm->limits.call_memory - vm->limits.call_memory / 16) {
+    nj_breach(vm, vm->group, BREACH_MEMORY);
+  }
+  if (vm->used <= vm->limits.memory || vm->evict || group->breach) return;
   uint32_t largest = vm->group;
   for (uint32_t i = 1; i < vm->group_count; i++) {
     if (vm->groups[i].open && !vm->groups[i].breach && vm->groups[i].used > vm->groups[largest].used) largest = i;
   }
-  if (!vm->evict && largest != vm->group) {
-    nj_breach(vm, largest, BREACH_MEMORY);
-    vm->evict = true;
-  }
-  return vm->evict && vm->used + growth <= vm->limits.memory + vm->limits.memory / 4;
-}
-
-static bool may_grow(nj_vm *vm, size_t growth) {
-  if (vm->lifted) return true;
-  bool group = vm->group && vm->groups[vm->group].used + growth > vm->limits.call_memory;
-  bool machine = vm->used + growth > vm->limits.memory;
-  if (!group && !machine) {
-    // What is near its cap after a collection would collect for every few bytes: it has breached.
-    if (vm->refused && vm->group &&
-        vm->groups[vm->group].used + growth > vm->limits.call_memory - vm->limits.call_memory / 16) {
-      group = true;
-    } else {
-      vm->refused = false;
-      return true;
-    }
-  }
-  if (!vm->refused) {
-    vm->refused = true;
-    if (vm->running) nj_hook_every(vm->running, 1);  // a collection is long: look at the clock behind it
-    return false;
-  }
-  vm->refused = false;
-  if (!group && make_room(vm, growth)) return true;
-  nj_breach(vm, vm->group, BREACH_MEMORY);
-  return false;
+  if (largest == 0) largest = vm->group;
+  nj_breach(vm, largest, BREACH_MEMORY);
+  vm->evict = largest != vm->group;
 }
 
 void *nj_allocate(void *context, void *pointer, size_t old_size, size_t new_size) {
@@ -106,6 +107,7 @@ void *nj_allocate(void *context, void *pointer, size_t old_size, size_t new_size
   moved->group = vm->group;
   moved->generation = vm->groups[vm->group].generation;
   charge(vm, new_size);
+  if (new_size > old_size && !vm->lifted) nj_check_caps(vm);
   return moved + 1;
 }
 

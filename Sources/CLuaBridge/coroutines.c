@@ -25,11 +25,14 @@ static int run(lua_State *L, lua_State *thread, int arguments, lua_KContext cont
   vm->running = thread;
   vm->pending = PENDING_NONE;
   if (lua_gethookcount(thread) != NJ_HOOK_COUNT) nj_hook_every(thread, NJ_HOOK_COUNT);
+  nj_level level = {L, vm->level};
+  vm->level = &level;
   int status = lua_resume(thread, L, arguments, &results);
+  vm->level = level.outer;
   vm->running = L;
   vm->chain = chain;
   if (nj_ended(vm)) {
-    nj_note_where(vm, thread);
+    if (!vm->noted) nj_where(thread, vm->where, sizeof vm->where);
     return nj_stop(L);
   }
   if (status == LUA_YIELD && vm->pending != PENDING_NONE) {
@@ -100,6 +103,7 @@ static int finish_wrap(lua_State *L, lua_State *thread, int results) {
   if (results >= 0) return results;
   int status = lua_status(thread);
   if (status != LUA_OK && status != LUA_YIELD) {
+    nj_take_inner_trace(L, thread);
     lua_pop(L, 1);
     reset(L, thread);  // a <close> handler may replace the error
   }
@@ -124,7 +128,10 @@ static void reset(lua_State *L, lua_State *thread) {
   vm->chain = false;
   vm->closing = true;
   vm->running = thread;
+  nj_level level = {L, vm->level};
+  vm->level = &level;
   int status = lua_resetthread(thread);
+  vm->level = level.outer;
   vm->running = L;
   vm->chain = chain;
   vm->closing = closing;

@@ -34,11 +34,33 @@ void nj_fail_with(nj_vm *vm, nj_step *out, int32_t kind, const char *message, si
 void nj_take_trace(lua_State *L, lua_State *thread) {
   nj_vm *vm = nj_of(L);
   vm->trace.length = 0;
+  const void *error = thread != L && lua_gettop(thread) > 0 ? lua_topointer(thread, -1) : NULL;
   luaL_traceback(L, thread, NULL, 0);
   size_t length;
   const char *text = lua_tolstring(L, -1, &length);
+  if (error && error == vm->inner_error) {
+    if (!nj_append(vm, &vm->trace, vm->inner.bytes, vm->inner.length)) vm->trace.length = 0;
+  }
   if (!nj_append(vm, &vm->trace, text, length)) vm->trace.length = 0;
   lua_pop(L, 1);
+}
+
+/// The stack of a coroutine whose error, on top of L, coroutine.wrap passes on: kept in case nobody catches it.
+void nj_take_inner_trace(lua_State *L, lua_State *thread) {
+  nj_vm *vm = nj_of(L);
+  const void *error = lua_topointer(L, -1);
+  if (!error) return;
+  if (error != vm->inner_error) vm->inner.length = 0;
+  vm->inner_error = error;
+  vm->lifted = true;
+  luaL_traceback(L, thread, NULL, 0);
+  size_t length;
+  const char *text = lua_tolstring(L, -1, &length);
+  if (vm->inner.length < 1 << 16 && !(nj_append(vm, &vm->inner, text, length) && nj_append(vm, &vm->inner, "\n", 1))) {
+    vm->inner.length = 0;
+  }
+  lua_pop(L, 1);
+  vm->lifted = false;
 }
 
 /// For what runs on the main coroutine: its stack is gone when the protected call returns.
@@ -69,17 +91,26 @@ static const char *error_text(lua_State *L, size_t *length) {
   return luaL_tolstring(L, -1, length);
 }
 
+/// A library function that was refused a buffer says so with an ordinary error.
+bool nj_is_starvation(const nj_vm *vm, lua_State *L) {
+  static const char text[] = "not enough memory";
+  if (!vm->starved || lua_type(L, -1) != LUA_TSTRING) return false;
+  size_t length;
+  const char *message = lua_tolstring(L, -1, &length);
+  return length >= sizeof text - 1 && strcmp(message + length - (sizeof text - 1), text) == 0;
+}
+
 /// Fills `out` from a coroutine that has ended with `status`, or whose group has.
 void nj_describe(lua_State *L, lua_State *thread, int status, nj_step *out) {
   nj_vm *vm = nj_of(L);
   uint8_t breach = vm->groups[vm->group].breach;
   vm->lifted = true;
-  nj_take_trace(L, thread);
-  if (breach || vm->starved || status == LUA_ERRMEM) {
-    nj_note_where(vm, thread);
+  if (!vm->noted) nj_take_trace(L, thread);
+  if (breach || status == LUA_ERRMEM || nj_is_starvation(vm, thread)) {
+    if (!vm->noted) nj_where(thread, vm->where, sizeof vm->where);
+    vm->noted = true;
     lua_Debug record;
-    const char *text = "not enough memory";
-    if (breach) text = nj_breach_text(vm, breach);
+    const char *text = nj_breach_text(vm, breach ? breach : BREACH_MEMORY);
     if (breach != BREACH_CPU && lua_getstack(thread, RUNAWAY_DEPTH, &record)) {
       text = "script limit: functions call each other without end (stack overflow)";
     }
@@ -103,7 +134,9 @@ bool nj_protected(nj_vm *vm, lua_CFunction body, void *request, nj_step *out) {
   lua_State *L = vm->main;
   vm->running = L;
   vm->lifted = vm->refused = vm->starved = vm->chain = false;
-  vm->trace.length = 0;
+  vm->trace.length = vm->inner.length = 0;
+  vm->inner_error = NULL;
+  vm->level = NULL;
   lua_pushcfunction(L, nj_trace_handler);
   lua_pushcfunction(L, body);
   lua_pushlightuserdata(L, request);
@@ -112,7 +145,7 @@ bool nj_protected(nj_vm *vm, lua_CFunction body, void *request, nj_step *out) {
   vm->lifted = vm->closing = false;
   if (status != LUA_OK) {
     uint8_t breach = vm->groups[vm->group].breach;
-    int32_t kind = breach == BREACH_CPU ? NJ_CPU : breach || vm->starved || status == LUA_ERRMEM ? NJ_MEMORY : NJ_RUNTIME;
+    int32_t kind = breach == BREACH_CPU ? NJ_CPU : breach || nj_is_starvation(vm, L) || status == LUA_ERRMEM ? NJ_MEMORY : NJ_RUNTIME;
     size_t length = 0;
     const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &length) : NULL;
     if (breach) {

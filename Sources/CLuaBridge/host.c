@@ -5,8 +5,7 @@
 
 #include "internal.h"
 
-/// The position of the innermost frame that is the author's: neither C nor a prelude. Does not allocate.
-bool nj_where(lua_State *L, char *text, size_t room) {
+static bool position(lua_State *L, char *text, size_t room) {
   lua_Debug record;
   for (int level = 0; lua_getstack(L, level, &record); level++) {
     lua_getinfo(L, "Sl", &record);
@@ -14,6 +13,15 @@ bool nj_where(lua_State *L, char *text, size_t room) {
       snprintf(text, room, "%s:%d", record.short_src, record.currentline);
       return true;
     }
+  }
+  return false;
+}
+
+/// The position of the innermost frame that is the author's: neither C nor a prelude. Does not allocate.
+bool nj_where(lua_State *L, char *text, size_t room) {
+  if (position(L, text, room)) return true;
+  for (nj_level *level = nj_of(L)->level; level; level = level->outer) {
+    if (position(level->thread, text, room)) return true;
   }
   text[0] = 0;
   return false;
@@ -79,12 +87,8 @@ static int host(lua_State *L) {
     return lua_error(L);
   }
   int results = nj_decode(L, reply.bytes, reply.length);
-  if (nj_group_over(vm)) {
-    lua_gc(L, LUA_GCCOLLECT);
-    if (nj_group_over(vm)) nj_breach(vm, vm->group, BREACH_MEMORY);
-  }
   vm->lifted = false;
-  if (nj_ended(vm)) return nj_stop(L);
+  nj_check_caps(vm);
   return results;
 }
 

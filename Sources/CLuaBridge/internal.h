@@ -53,6 +53,12 @@ typedef struct {
   uint8_t state;
 } nj_task;
 
+/// Who resumed the running coroutine, and who that one: for the author's line where a coroutine has no frame of his.
+typedef struct nj_level {
+  lua_State *thread;
+  struct nj_level *outer;
+} nj_level;
+
 struct nj_vm {
   lua_State *main, *running;
   nj_limits limits;
@@ -63,7 +69,8 @@ struct nj_vm {
   size_t used, since_check;
   bool lifted;   // the cap is off: host calls, and the bridge's own messages
   bool refused;  // the last growth was refused once: Lua collects, then asks again
-  bool starved;  // one of the bridge's own buffers could not grow in this step
+  bool collect;  // a cap has been crossed: the hook collects
+  bool starved;  // an allocation was refused in this step, or a buffer could not grow
   bool evict;    // a group other than the running one is to be dropped after this step
   uint64_t allocations, fail_at, fail_end;
 
@@ -81,8 +88,12 @@ struct nj_vm {
   bool chain;     // every coroutine between the running one and the host may yield
   bool loading, closing;
 
-  nj_buffer out, text, trace;
+  nj_level *level;
+
+  nj_buffer out, text, trace, inner;
+  const void *inner_error;  // the error value that `inner` is the trace of: a wrapped coroutine's
   char where[200];  // script position of the breach
+  bool noted;       // `where` and `trace` have been taken
   char **op_names;
   char *op_storage;
   int32_t op_count;
@@ -107,7 +118,8 @@ void *nj_allocate(void *vm, void *block, size_t old_size, size_t new_size);
 bool nj_fault(nj_vm *vm);
 bool nj_reserve(nj_vm *vm, nj_buffer *buffer, size_t more);
 bool nj_append(nj_vm *vm, nj_buffer *buffer, const void *bytes, size_t length);
-bool nj_group_over(const nj_vm *vm);
+void nj_check_caps(nj_vm *vm);
+void nj_after_collection(nj_vm *vm);
 void nj_breach(nj_vm *vm, uint32_t group, uint8_t kind);
 
 // limits.c
@@ -143,6 +155,8 @@ void nj_failed(nj_step *out, int32_t kind, const char *message);
 void nj_fail_with(nj_vm *vm, nj_step *out, int32_t kind, const char *message, size_t length);
 void nj_describe(lua_State *L, lua_State *thread, int status, nj_step *out);
 void nj_take_trace(lua_State *L, lua_State *thread);
+void nj_take_inner_trace(lua_State *L, lua_State *thread);
+bool nj_is_starvation(const nj_vm *vm, lua_State *L);
 int nj_trace_handler(lua_State *L);
 bool nj_protected(nj_vm *vm, lua_CFunction body, void *request, nj_step *out);
 

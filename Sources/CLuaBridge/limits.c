@@ -31,6 +31,7 @@ void nj_slice_begin(nj_vm *vm, int64_t burst, int64_t cpu_limit) {
   vm->next_check = vm->slice_start + first;
   vm->steps = 0;
   vm->where[0] = 0;
+  vm->noted = false;
 }
 
 static int64_t slice_used(nj_vm *vm, int64_t now) {
@@ -77,8 +78,14 @@ const char *nj_breach_text(nj_vm *vm, uint8_t kind) {
                                        : "script limit: the call used too much memory";
 }
 
+/// The first to see the breach stands where it happened.
 void nj_note_where(nj_vm *vm, lua_State *L) {
-  if (!vm->where[0]) nj_where(L, vm->where, sizeof vm->where);
+  if (vm->noted) return;
+  vm->noted = true;
+  nj_where(L, vm->where, sizeof vm->where);
+  vm->lifted = true;
+  nj_take_trace(L, L);
+  vm->lifted = false;
 }
 
 /// Leaves the running coroutine of an ended group: by a yield that nobody answers, else by an error that the next
@@ -99,6 +106,11 @@ void nj_hook(lua_State *L, lua_Debug *record) {
   (void)record;
   nj_vm *vm = nj_of(L);
   vm->lifted = false;
+  if (vm->collect) {
+    vm->collect = false;
+    lua_gc(L, LUA_GCCOLLECT);
+    nj_after_collection(vm);
+  }
   bool over = !nj_ended(vm) && turn_is_over(vm);
   if (nj_ended(vm)) {
     nj_stop(L);

@@ -82,6 +82,7 @@ void nj_free(nj_vm *vm) {
   free(vm->out.bytes);
   free(vm->text.bytes);
   free(vm->trace.bytes);
+  free(vm->inner.bytes);
   free(vm->groups);
   free(vm->tasks);
   free(vm->evicted);
@@ -155,9 +156,10 @@ static int run_chunk(lua_State *L, const request *r, int arguments) {
   if (nj_ended(vm)) return lua_error(L);  // nj_protected tells it
   nj_step *out = r->out;
   vm->where[0] = 0;
+  bool starved = status == LUA_ERRMEM || nj_is_starvation(vm, L);
   size_t length;
   const char *text = luaL_tolstring(L, -1, &length);
-  nj_fail_with(vm, out, status == LUA_ERRMEM || vm->starved ? NJ_MEMORY : NJ_RUNTIME, text, length);
+  nj_fail_with(vm, out, starved ? NJ_MEMORY : NJ_RUNTIME, text, length);
   return 0;
 }
 
@@ -165,7 +167,7 @@ static int syntax_error(lua_State *L, const request *r, int status) {
   r->vm->where[0] = 0;
   size_t length;
   const char *text = luaL_tolstring(L, -1, &length);
-  nj_fail_with(r->vm, r->out, status == LUA_ERRMEM || r->vm->starved ? NJ_MEMORY : NJ_SYNTAX, text, length);
+  nj_fail_with(r->vm, r->out, status == LUA_ERRMEM ? NJ_MEMORY : NJ_SYNTAX, text, length);
   return 0;
 }
 

@@ -13,9 +13,9 @@ static int rep(lua_State *L) {
     lua_pushliteral(L, "");
     return 1;
   }
-  size_t limit = nj_of(L)->limits.call_memory;
+  size_t limit = nj_of(L)->limits.call_memory / 2;  // it is built in a buffer and then copied
   if (count > 0 && (lua_Unsigned)count > limit / (length + separator)) {
-    return nj_raise(L, "string.rep: the result would be larger than a call's memory (%I bytes)", (lua_Integer)limit);
+    return nj_raise(L, "string.rep: the result would be larger than %I bytes, half of a call's memory", (lua_Integer)limit);
   }
   return nj_of(L)->rep(L);
 }

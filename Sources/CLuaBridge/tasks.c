@@ -181,6 +181,7 @@ static void step(lua_State *L, const request *r, lua_State *thread) {
   } else {
     nj_describe(L, thread, status, out);
     close_handlers(vm, thread);
+    if (nj_ended(vm)) nj_describe(L, thread, status, out);
   }
 }
 

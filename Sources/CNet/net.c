@@ -133,6 +133,11 @@ uint64_t cnet_raise_open_files(uint64_t wanted) {
   return limit.rlim_cur;
 }
 
+void cnet_pause(int64_t nanoseconds) {
+  struct timespec time = {nanoseconds / 1000000000, nanoseconds % 1000000000};
+  clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
+}
+
 static int64_t read_clock(clockid_t clock) {
   struct timespec time;
   clock_gettime(clock, &time);

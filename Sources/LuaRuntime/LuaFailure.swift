@@ -68,7 +68,8 @@ public struct LuaFailure: Error, Sendable, Equatable {
   static func authorFrames(_ trace: String) -> String {
     trace.split(separator: "\n").filter { line in
       line.hasPrefix("\t") && !line.hasPrefix("\t[nightjar]") && !line.hasPrefix("\t[C]: in ?")
-    }.map { String($0.dropFirst()) }.joined(separator: "\n")
+        && !line.hasPrefix("\t(...tail")
+    }.drop { $0.hasPrefix("\t[C]:") }.map { String($0.dropFirst()) }.joined(separator: "\n")
   }
 }
 

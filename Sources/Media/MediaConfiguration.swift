@@ -18,13 +18,15 @@ public struct MediaConfiguration: Sendable {
   public var quarantine: Instant.Span
   /// File descriptors left to the rest of the process when the limit of open files allows no full range.
   public var reservedDescriptors: Int
+  /// The longest that a packet may wait for others under load, so that a wake-up serves several; zero: never.
+  public var gathering: Instant.Span
   /// Differentiated-services code point of what is sent; 46 is expedited forwarding (RFC 3246).
   public var dscp: UInt8
 
   public init(
     addresses: [IPAddress], ports: ClosedRange<UInt16> = 10000...31999, workers: Int = 1,
     timeout: Instant.Span = .seconds(60), ahead: Int = 64, quarantine: Instant.Span = .seconds(1),
-    reservedDescriptors: Int = 1024, dscp: UInt8 = 46
+    reservedDescriptors: Int = 1024, gathering: Instant.Span = .milliseconds(1), dscp: UInt8 = 46
   ) {
     self.addresses = addresses
     self.ports = ports
@@ -33,6 +35,7 @@ public struct MediaConfiguration: Sendable {
     self.ahead = ahead
     self.quarantine = quarantine
     self.reservedDescriptors = reservedDescriptors
+    self.gathering = gathering
     self.dscp = dscp
   }
 }

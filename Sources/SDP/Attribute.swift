@@ -22,23 +22,22 @@ public struct DescriptionLines: Sequence, Sendable {
 
   let bytes: Bytes
 
-  public func makeIterator() -> Iterator { Iterator(rest: bytes) }
+  public func makeIterator() -> Iterator { Iterator(bytes: bytes) }
 
-  /// Ends a line at CR, at LF or at both (RFC 8866 §5 asks for CRLF and to accept LF), and skips what is not `x=…`.
   public struct Iterator: IteratorProtocol, Sendable {
-    var rest: Bytes
+    private let bytes: Bytes
+    private var cursor: LineCursor
+
+    init(bytes: Bytes) {
+      self.bytes = bytes
+      cursor = LineCursor(0..<bytes.count)
+    }
 
     public mutating func next() -> Line? {
-      while !rest.isEmpty {
-        var end = rest.startIndex
-        while end < rest.endIndex, rest[end] != 0x0a, rest[end] != 0x0d { end += 1 }
-        var line = rest[..<end]
-        rest = end < rest.endIndex ? rest[(end + 1)...] : rest[end...]
-        while let c = line.first, c.isBlank { line = line.dropFirst() }
-        guard line.count >= 2, line[line.startIndex + 1] == UInt8(ascii: "=") else { continue }
-        return Line(type: line[line.startIndex].asciiLowered, value: line.dropFirst(2))
-      }
-      return nil
+      let bytes = bytes
+      guard let (type, value) = cursor.next(bytes.span) else { return nil }
+      let base = bytes.startIndex
+      return Line(type: type, value: bytes[(base + value.lowerBound)..<(base + value.upperBound)])
     }
   }
 }

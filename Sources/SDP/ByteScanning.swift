@@ -52,6 +52,91 @@ extension ArraySlice<UInt8> {
   var isVisible: Bool { !isEmpty && allSatisfy { $0 > 0x20 && $0 < 0x7f } }
 }
 
+extension Span<UInt8> {
+  /// Equal without regard to ASCII case.
+  func equals(_ name: StaticString, _ range: Range<Int>) -> Bool {
+    guard range.count == name.utf8CodeUnitCount else { return false }
+    return name.withUTF8Buffer { buffer in
+      for i in 0..<range.count where unsafe self[range.lowerBound + i].asciiLowered != buffer[i].asciiLowered {
+        return false
+      }
+      return true
+    }
+  }
+
+  func trim(_ range: Range<Int>) -> Range<Int> {
+    var low = range.lowerBound
+    var high = range.upperBound
+    while low < high, self[low].isBlank { low += 1 }
+    while low < high, self[high - 1].isBlank { high -= 1 }
+    return low..<high
+  }
+
+  func first(_ c: UInt8, in range: Range<Int>) -> Int? {
+    var i = range.lowerBound
+    while i < range.upperBound {
+      if self[i] == c { return i }
+      i += 1
+    }
+    return nil
+  }
+
+  /// The next run of octets that are no blanks, from `range` on.
+  func token(_ range: Range<Int>) -> Range<Int> {
+    var low = range.lowerBound
+    while low < range.upperBound, self[low].isBlank { low += 1 }
+    var high = low
+    while high < range.upperBound, !self[high].isBlank { high += 1 }
+    return low..<high
+  }
+
+  /// A decimal number without sign, at most `limit`; nil for anything else.
+  func decimal(_ range: Range<Int>, upTo limit: Int) -> Int? {
+    guard !range.isEmpty, range.count <= 18 else { return nil }
+    var value = 0
+    for i in range {
+      let c = self[i]
+      guard c >= 0x30, c <= 0x39 else { return nil }
+      value = value &* 10 &+ Int(c &- 0x30)
+    }
+    return value <= limit ? value : nil
+  }
+}
+
+/// Walks the lines of a description: a line ends at CR, at LF or at both (RFC 8866 §5 asks for CRLF and to accept LF);
+/// what is not `x=…` is skipped.
+struct LineCursor {
+  var at: Int
+  let end: Int
+  private(set) var sawNUL = false
+
+  init(_ range: Range<Int>) {
+    at = range.lowerBound
+    end = range.upperBound
+  }
+
+  /// The letter, lower-cased, and where the value is.
+  mutating func next(_ s: Span<UInt8>) -> (type: UInt8, value: Range<Int>)? {
+    while at < end {
+      var start = at
+      while at < end {
+        let c = s[at]
+        if c <= 0x0d {
+          if c == 0x0a || c == 0x0d { break }
+          if c == 0 { sawNUL = true }
+        }
+        at += 1
+      }
+      let stop = at
+      at += 1
+      while start < stop, s[start].isBlank { start += 1 }
+      guard stop - start >= 2, s[start + 1] == UInt8(ascii: "=") else { continue }
+      return (s[start].asciiLowered, (start + 2)..<stop)
+    }
+    return nil
+  }
+}
+
 extension UInt8 {
   var isBlank: Bool { self == 0x20 || self == 0x09 }
   var asciiLowered: UInt8 { self >= 0x41 && self <= 0x5a ? self | 0x20 : self }

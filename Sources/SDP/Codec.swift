@@ -75,15 +75,15 @@ public struct Codec: Sendable, Hashable {
 
   /// From what follows the payload type in `a=rtpmap`: `PCMU/8000`, `opus/48000/2`. A phone that leaves the clock out
   /// means 8000. Nil where the name is no token or a number is out of range.
-  init?(payloadType: UInt8, rtpmap: Bytes) {
-    let (nameField, rest) = rtpmap.trimmed.split(at: UInt8(ascii: "/"))
-    let (rateField, channelField) = rest?.split(at: UInt8(ascii: "/")) ?? ([], nil)
-    guard nameField.isVisible, nameField.count <= 32 else { return nil }
-    guard let rate = rateField.isEmpty ? 8000 : rateField.trimmed.decimal(upTo: 1_000_000), rate > 0 else { return nil }
-    guard let channels = (channelField?.trimmed ?? []).isEmpty ? 1 : channelField?.trimmed.decimal(upTo: 255) else {
-      return nil
-    }
-    let name = EncodingName.upper(nameField)
+  init?(payloadType: UInt8, rtpmap s: Span<UInt8>, _ range: Range<Int>) {
+    let slash = s.first(UInt8(ascii: "/"), in: range) ?? range.upperBound
+    let after = min(slash + 1, range.upperBound)..<range.upperBound
+    let second = s.first(UInt8(ascii: "/"), in: after) ?? range.upperBound
+    let rateField = s.trim(after.lowerBound..<second)
+    let channelField = s.trim(min(second + 1, range.upperBound)..<range.upperBound)
+    guard let name = EncodingName.upper(s, range.lowerBound..<slash) else { return nil }
+    guard let rate = rateField.isEmpty ? 8000 : s.decimal(rateField, upTo: 1_000_000), rate > 0 else { return nil }
+    guard let channels = channelField.isEmpty ? 1 : s.decimal(channelField, upTo: 255) else { return nil }
     self.init(known: name, payloadType, name == "G722" ? 8000 : rate, max(channels, 1))
   }
 }
@@ -97,11 +97,18 @@ enum EncodingName {
     ("MPEG4-GENERIC", "mpeg4-generic"), ("RED", "red"), ("ULPFEC", "ulpfec"), ("T140", "t140"),
   ]
 
-  static func upper(_ name: Bytes) -> String {
-    for entry in common where name.equals(entry.written) { return entry.upper }
+  /// Nil where it is no token of at most 32 octets.
+  static func upper(_ s: Span<UInt8>, _ name: Range<Int>) -> String? {
+    for entry in common where s.equals(entry.written, name) { return entry.upper }
     // Annexes A and B are said in fmtp; the bit stream is G729 (RFC 3551 §4.5.6).
-    if name.equals("G729A") || name.equals("G729AB") || name.equals("G729B") { return "G729" }
-    return String(decoding: name.map(\.asciiUppered), as: UTF8.self)
+    if s.equals("G729A", name) || s.equals("G729AB", name) || s.equals("G729B", name) { return "G729" }
+    guard !name.isEmpty, name.count <= 32 else { return nil }
+    var bytes: [UInt8] = []
+    for i in name {
+      guard s[i] > 0x20, s[i] < 0x7f else { return nil }
+      bytes.append(s[i].asciiUppered)
+    }
+    return String(decoding: bytes, as: UTF8.self)
   }
 
   static func append(_ name: String, to bytes: inout [UInt8]) {

@@ -30,8 +30,11 @@ public enum Direction: UInt8, Hashable, Sendable, CaseIterable {
     }
   }
 
-  init?(attribute: Bytes) {
-    for direction in Direction.allCases where attribute.equals(direction.name) {
+  init?(_ s: Span<UInt8>, attribute value: Range<Int>) {
+    let name = s.trim(value)
+    // All four have eight letters.
+    guard name.count == 8 else { return nil }
+    for direction in Direction.allCases where s.equals(direction.name, name) {
       self = direction
       return
     }

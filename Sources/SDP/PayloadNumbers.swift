@@ -86,7 +86,7 @@ enum CodecFilter {
   /// `NAME`, `NAME/CLOCK` or `NAME/CLOCK/CHANNELS`.
   private static func accepts(_ codec: Codec, _ wanted: Bytes) -> Bool {
     let (name, rest) = wanted.split(at: UInt8(ascii: "/"))
-    guard EncodingName.upper(name) == codec.name else { return false }
+    guard EncodingName.upper(name.span, 0..<name.count) == codec.name else { return false }
     guard let rest else { return true }
     let (rate, channels) = rest.split(at: UInt8(ascii: "/"))
     guard rate.decimal(upTo: 1_000_000) == codec.clockRate else { return false }

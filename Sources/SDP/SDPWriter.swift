@@ -5,7 +5,24 @@ extension [UInt8] {
     text.withUTF8Buffer { unsafe append(contentsOf: $0) }
   }
 
-  mutating func append(decimal value: UInt64) { append(contentsOf: String(value).utf8) }
+  mutating func append(decimal value: UInt64) {
+    guard value >= 10 else { return append(0x30 &+ UInt8(truncatingIfNeeded: value)) }
+    let start = count
+    var rest = value
+    while rest > 0 {
+      append(0x30 &+ UInt8(truncatingIfNeeded: rest % 10))
+      rest /= 10
+    }
+    self[start...].reverse()
+  }
+
+  mutating func append(_ address: IPAddress) {
+    guard address.family == .v4 else { return append(contentsOf: address.description.utf8) }
+    for shift in stride(from: UInt64(24), through: 0, by: -8) {
+      append(decimal: address.low >> shift & 0xff)
+      if shift > 0 { append(UInt8(ascii: ".")) }
+    }
+  }
 }
 
 /// Writes descriptions of our own: the session section of RFC 8866 §5 with nothing but what is mandatory, then the
@@ -15,7 +32,6 @@ struct SDPWriter {
 
   init(session: SessionIdentity, address: IPAddress) {
     bytes.reserveCapacity(512)
-    let literal = String(describing: address)
     let family: StaticString = address.family == .v4 ? "IN IP4 " : "IN IP6 "
     bytes.append("v=0\r\no=- ")
     bytes.append(decimal: session.id)
@@ -23,10 +39,10 @@ struct SDPWriter {
     bytes.append(decimal: session.version)
     bytes.append(" ")
     bytes.append(family)
-    bytes.append(contentsOf: literal.utf8)
+    bytes.append(address)
     bytes.append("\r\ns=-\r\nc=")
     bytes.append(family)
-    bytes.append(contentsOf: literal.utf8)
+    bytes.append(address)
     bytes.append("\r\nt=0 0\r\n")
   }
 

@@ -22,7 +22,6 @@ public struct SessionDescription: Sendable {
   public let bytes: [UInt8]
   /// The session section.
   public let section: ArraySlice<UInt8>
-  public let origin: Origin?
   /// Of the session section.
   public let connection: ConnectionAddress?
   public let media: [MediaDescription]
@@ -38,6 +37,10 @@ public struct SessionDescription: Sendable {
 
   public var lines: DescriptionLines { DescriptionLines(bytes: section) }
   public var attributes: AttributeLines { AttributeLines(lines: lines) }
+  /// Nil where there is none, or it has not even a version.
+  public var origin: Origin? {
+    lines.first { $0.type == UInt8(ascii: "o") }.flatMap { Origin(value: $0.value) }
+  }
   /// The value of `s=`, or nil.
   public var sessionName: ArraySlice<UInt8>? { lines.first { $0.type == UInt8(ascii: "s") }?.value }
 
@@ -45,14 +48,14 @@ public struct SessionDescription: Sendable {
   ///   other than 0 (RFC 8866 §5.1).
   public init(parsing body: ArraySlice<UInt8>, limits: SDPLimits = SDPLimits()) throws(SDPError) {
     guard body.count <= limits.bytes else { throw .tooLarge("Session description too large") }
-    guard !body.contains(0) else { throw .malformed("NUL in session description", "RFC 8866 §9") }
-    bytes = Array(body)
+    let bytes = Array(body)
+    self.bytes = bytes
     var parser = SectionParser(limits: limits)
-    var lines = DescriptionLines(bytes: bytes[...]).makeIterator()
-    while let line = lines.next() { try parser.take(line) }
+    var cursor = LineCursor(0..<bytes.count)
+    while let (type, value) = cursor.next(bytes.span) { try parser.take(type, value, of: bytes) }
+    guard !cursor.sawNUL else { throw .malformed("NUL in session description", "RFC 8866 §9") }
     try parser.finish(in: bytes)
     section = parser.session
-    origin = parser.origin
     connection = parser.connection
     media = parser.media
   }
@@ -62,7 +65,6 @@ public struct SessionDescription: Sendable {
 private struct SectionParser {
   let limits: SDPLimits
   var media: [MediaDescription] = []
-  var origin: SessionDescription.Origin?
   var connection: ConnectionAddress?
   var session: Bytes = []
   private var sessionDirection: Direction?
@@ -74,26 +76,23 @@ private struct SectionParser {
 
   init(limits: SDPLimits) { self.limits = limits }
 
-  mutating func take(_ line: DescriptionLines.Line) throws(SDPError) {
+  mutating func take(_ type: UInt8, _ value: Range<Int>, of bytes: [UInt8]) throws(SDPError) {
     lineCount += 1
     guard lineCount <= limits.lines else { throw .tooLarge("Too many lines in session description") }
-    switch line.type {
-    case UInt8(ascii: "m"): try beginMedia(line.value)
-    case UInt8(ascii: "a"): try attribute(line.value)
+    switch type {
+    case UInt8(ascii: "m"): try beginMedia(bytes[value])
+    case UInt8(ascii: "a"): try attribute(bytes.span, value)
     case UInt8(ascii: "c"):
       // The first of several: more than one is hierarchical multicast (RFC 8866 §5.7).
-      let address = ConnectionAddress(value: line.value)
       if media.isEmpty {
-        connection = connection ?? address
+        if connection == nil { connection = ConnectionAddress(value: bytes[value]) }
       } else if media[media.count - 1].connection == nil {
-        media[media.count - 1].connection = address
+        media[media.count - 1].connection = ConnectionAddress(value: bytes[value])
       }
     case UInt8(ascii: "v"):
-      if media.isEmpty, !line.value.trimmed.equals("0") {
+      if media.isEmpty, !bytes.span.equals("0", bytes.span.trim(value)) {
         throw SDPError(status: 488, warning: 399, text: "Unknown SDP version", section: "RFC 8866 §5.1")
       }
-    case UInt8(ascii: "o"):
-      if media.isEmpty, origin == nil { origin = SessionDescription.Origin(value: line.value) }
     default: break
     }
   }
@@ -105,12 +104,12 @@ private struct SectionParser {
     directions.append(nil)
   }
 
-  private mutating func attribute(_ value: Bytes) throws(SDPError) {
+  private mutating func attribute(_ s: Span<UInt8>, _ value: Range<Int>) throws(SDPError) {
     attributeCount += 1
     guard attributeCount <= limits.attributes else {
       throw .tooLarge("Too many attributes in session description")
     }
-    guard let direction = Direction(attribute: value.trimmed) else { return }
+    guard let direction = Direction(s, attribute: value) else { return }
     // The first one counts: what contradicts it later is noise.
     if media.isEmpty {
       sessionDirection = sessionDirection ?? direction

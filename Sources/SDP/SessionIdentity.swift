@@ -41,6 +41,15 @@ public struct LocalDescription: Sendable {
   }
 }
 
+extension LocalDescription {
+  /// An offer of ours was refused, and the session is what it was (RFC 3264 §8). The version that the refused offer had
+  /// is not used again for another description.
+  public mutating func revert(to earlier: LocalDescription) {
+    precondition(earlier.identity.id == identity.id, "a description of another dialog")
+    bytes = earlier.bytes
+  }
+}
+
 enum OriginLine {
   /// The `o=` line with its line end; where there is none, empty at the start.
   static func range(in bytes: [UInt8]) -> Range<Int> {

@@ -128,7 +128,9 @@ public struct Dialog: Sendable {
   private static func routes(of message: Message) throws(SIPError) -> [Bytes] {
     guard message.has(.recordRoute) else { return [] }
     var routes: [Bytes] = []
-    for address in try message.addresses(.recordRoute) { routes.append(Array(address.bytes)[...]) }
+    for address in try message.addresses(.recordRoute) {
+      routes.append(Array(address.bytes.drop { $0 <= 0x20 })[...])
+    }
     return routes
   }
 

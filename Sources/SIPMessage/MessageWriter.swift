@@ -113,13 +113,12 @@ public struct MessageWriter: Sendable {
       if number >= 0 { bytes.append(0x30 &+ UInt8(truncatingIfNeeded: number)) } else { append(String(number)) }
       return
     }
-    let start = bytes.count
-    var rest = number
-    while rest > 0 {
-      bytes.append(0x30 &+ UInt8(truncatingIfNeeded: rest % 10))
-      rest /= 10
+    var scale = 10
+    while number / scale >= 10 { scale &*= 10 }
+    while scale > 0 {
+      bytes.append(0x30 &+ UInt8(truncatingIfNeeded: number / scale % 10))
+      scale /= 10
     }
-    bytes[start...].reverse()
   }
 
   /// Without brackets.

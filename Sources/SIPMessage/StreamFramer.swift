@@ -130,8 +130,11 @@ public struct StreamFramer: Sendable {
   private static func bodyLength(
     _ head: Span<UInt8>, _ index: HeaderIndex, _ limits: ParserLimits
   ) throws(SIPError) -> Int {
-    if let error = index.error { throw error }
-    guard let entry = index.first(.contentLength) else { return 0 }
+    // Another fault of the head is the parser's to answer: one bad message need not end a connection that carries others.
+    guard let entry = index.first(.contentLength) else {
+      if let error = index.error { throw error }
+      return 0
+    }
     guard index.repeated & (1 &<< UInt64(HeaderName.contentLength.rawValue)) == 0 else {
       throw SIPError(400, "Content-Length is there more than once", "RFC 3261 §7.3.1")
     }

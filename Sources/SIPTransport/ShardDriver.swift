@@ -1,4 +1,3 @@
-public import NIOCore
 public import NetCore
 public import SIPMessage
 
@@ -37,7 +36,6 @@ public struct ShardSeat<Item: Sendable>: Sendable {
   public let shards: UInt8
   /// The addresses listened on, with the ports that were really bound; a `Flow.listener` is an index into it.
   public let listeners: [ListenAddress]
-  public let eventLoop: any EventLoop
   /// Posts an item to a shard, one's own included, from any thread; false when it is full or stopped.
   public let post: @Sendable (Item, Int) -> Bool
 }

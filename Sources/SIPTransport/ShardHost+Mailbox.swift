@@ -4,6 +4,8 @@ internal import SIPMessage
 extension ShardHost {
   /// Gives what this batch had for other shards to their mailboxes: one lock and at most one wake a shard.
   func crossOver() {
+    guard hasOutward else { return }
+    hasOutward = false
     for other in outward.indices where !outward[other].isEmpty {
       if mailboxes[other].deliver(&outward[other]) { counters.wakes.bump() }
       guard !outward[other].isEmpty else { continue }
@@ -13,39 +15,33 @@ extension ShardHost {
     }
   }
 
-  /// Woken by the mailbox. Works off a part at a time, so that the sockets have their turn.
-  func drainMailbox() {
+  /// Woken by the mailbox.
+  func mailboxWoke() {
     guard !isStopped else { return }
-    if inboxNext == inbox.count, itemsNext == items.count {
+    let isDone = drainMailbox()
+    endBatch()
+    if !isDone { continueLater { $0.mailboxWoke() } }
+  }
+
+  /// Works off a part of what waits, so that the sockets have their turn; true when that was all.
+  func drainMailbox(isAttended: Bool = false) -> Bool {
+    if inboxNext == inbox.count {
       inbox.removeAll(keepingCapacity: true)
-      items.removeAll(keepingCapacity: true)
       inboxNext = 0
-      itemsNext = 0
-      mailboxes[Int(shard)].take(&inbox, &items)
+      mailboxes[Int(shard)].take(&inbox, isAttended: isAttended)
     }
     var budget = 256
-    while budget > 0, itemsNext < items.count {
-      budget -= 1
-      let item = items[itemsNext]
-      itemsNext += 1
-      driver.post(item, now: .now)
-      drain()
-    }
+    budget -= driver.handleItems(budget) { drain() }
     while budget > 0, inboxNext < inbox.count {
       budget -= 1
       let crossing = inbox[inboxNext]
       inboxNext += 1
       handle(crossing)
     }
-    endBatch()
-    if inboxNext < inbox.count || itemsNext < items.count {
-      continueLater { $0.drainMailbox() }
-    } else {
-      inbox.removeAll(keepingCapacity: true)
-      items.removeAll(keepingCapacity: true)
-      inboxNext = 0
-      itemsNext = 0
-    }
+    guard inboxNext == inbox.count else { return false }
+    inbox.removeAll(keepingCapacity: true)
+    inboxNext = 0
+    return budget > 0
   }
 
   private func handle(_ crossing: Crossing) {

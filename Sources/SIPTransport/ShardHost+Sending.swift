@@ -52,17 +52,17 @@ extension ShardHost {
         guard let connection = connections[id] else { return fail(flow, to: sender) }
         counters.sent.bump()
         connection.write(bytes, from: (flow, sender))
-      } else if owner < seat.shards {
-        outward[Int(owner)].append(.send(bytes, flow, connection: id, from: sender))
+      } else if owner < shards {
+        cross(.send(bytes, flow, connection: id, from: sender), to: owner)
       } else {
         fail(flow, to: sender)
       }
       return
     }
     let key = RemoteKey(transport: flow.transport, remote: flow.remote)
-    let home = key.home(of: seat.shards)
+    let home = key.home(of: shards)
     if home != shard {
-      outward[Int(home)].append(.send(bytes, flow, connection: 0, from: sender))
+      cross(.send(bytes, flow, connection: 0, from: sender), to: home)
     } else if let id = connections.id(to: key) {
       sendStream(bytes, flow, connection: id, from: sender)
     } else if let connection = connect(key, listener: flow.listener) {
@@ -79,36 +79,36 @@ extension ShardHost {
     if sender == shard {
       notes.append(.failed(flow))
     } else {
-      outward[Int(sender)].append(.failed(flow))
+      cross(.failed(flow), to: sender)
     }
   }
 
   // MARK: Connections come and go
 
-  func connectionOpened(_ connection: StreamConnection<Driver>) {
+  func connectionOpened(_ connection: StreamConnection) {
     guard let key = connection.key else { return }
-    let home = key.home(of: seat.shards)
+    let home = key.home(of: shards)
     if home == shard {
       connections.register(connection.id, to: key)
     } else {
-      outward[Int(home)].append(.opened(key, connection.id))
+      cross(.opened(key, connection.id), to: home)
     }
     timer.wantSweep(every: configuration.streams.sweep, now: .now)
   }
 
-  func connectionEnded(_ connection: StreamConnection<Driver>, wasOpen: Bool) {
+  func connectionEnded(_ connection: StreamConnection, wasOpen: Bool) {
     connections.remove(connection.id)
     guard let key = connection.key else { return }
-    let home = key.home(of: seat.shards)
+    let home = key.home(of: shards)
     if home == shard {
       connections.unregister(connection.id, to: key)
     } else {
-      outward[Int(home)].append(.gone(key, connection.id))
+      cross(.gone(key, connection.id), to: home)
     }
     guard wasOpen else { return }
     counters.connectionsClosed.bump()
     notes.append(.closed(connection.id))
-    for other in 0..<seat.shards where other != shard { outward[Int(other)].append(.closed(connection.id)) }
+    for other in 0..<shards where other != shard { cross(.closed(connection.id), to: other) }
   }
 }
 

@@ -14,8 +14,8 @@ struct HostTimer {
 }
 
 /// Sendable, as the loop keeps it; opened on the loop only.
-private struct HostCallback<Driver: ShardDriver>: NIOScheduledCallbackHandler, Sendable {
-  let host: NIOLoopBound<ShardHost<Driver>>
+private struct HostCallback: NIOScheduledCallbackHandler, Sendable {
+  let host: NIOLoopBound<ShardHost>
   func handleScheduledCallback(eventLoop: some EventLoop) { host.value.fire() }
 }
 
@@ -46,21 +46,26 @@ extension ShardHost {
   fileprivate func fire() {
     timer.armedAt = nil
     timer.callback = nil
-    let now = Instant.now
+    runTimers(now: .now)
+    endBatch()
+  }
+
+  /// What is due, unless it ran just now. The callback may be armed still: it will find nothing.
+  func runTimers(now: Instant) {
+    if timer.retryAt <= now {
+      timer.retryAt = .distantFuture
+      retryDatagrams()
+    }
+    guard now - timer.lastTick >= configuration.timerGranularity else { return }
     timer.lastTick = now
     if let due = driver.nextDeadline, due <= now {
       driver.tick(now: now)
       drain()
-    }
-    if timer.retryAt <= now {
-      timer.retryAt = .distantFuture
-      retryDatagrams()
     }
     if timer.sweepAt <= now {
       timer.sweepAt = .distantFuture
       connections.forEach { $0.check(now: now) }
       if connections.count > 0 { timer.wantSweep(every: configuration.streams.sweep, now: now) }
     }
-    endBatch()
   }
 }

@@ -6,55 +6,61 @@ internal import SIPMessage
 /// One shard's loop: its sockets in, its driver, its sockets out. Every method runs on `loop`.
 ///
 /// An input is a message, an item, a failure or a tick. After each the driver's outbox is drained; `endBatch`, once for
-/// all inputs of a read, flushes streams and mailboxes and arms the one callback.
-final class ShardHost<Driver: ShardDriver> {
-  let seat: ShardSeat<Driver.Item>
+/// all inputs of a wake, flushes streams and mailboxes and arms the one callback.
+final class ShardHost {
+  let shard: UInt8
+  let shards: UInt8
+  let loop: any EventLoop
+  let listeners: [ListenAddress]
   let configuration: ShardGroupConfiguration
   let logger: Logger
   let counters: ShardCounters
-  let mailboxes: [ShardMailbox<Driver.Item>]
-  let driver: Driver
-  var shard: UInt8 { seat.shard }
-  var loop: any EventLoop { seat.eventLoop }
+  let mailboxes: [ShardMailbox]
+  let driver: any LoopDriver
 
   /// By listener index; nil where that is a stream.
   var ports: [DatagramPort?] = []
+  let buffer = DatagramBuffer()
+  var load: LoadMeter
   var acceptors: [any Channel] = []
-  var connections: ConnectionTable<StreamConnection<Driver>>
+  var connections: ConnectionTable<StreamConnection>
   /// Connections written to in this batch.
-  var dirty: [StreamConnection<Driver>] = []
-  /// What this batch has for other shards, by shard.
+  var dirty: [StreamConnection] = []
+  /// What this batch has for other shards, by shard; `hasOutward` when there is any.
   var outward: [[Crossing]]
+  var hasOutward = false
   /// Failures found while sending: inputs like others, but later, as the driver must not be called while it drains.
-  var notes: CircularBuffer<Note> = []
+  var notes: [Note] = []
   enum Note {
     case failed(Flow)
     case closed(UInt64)
   }
-  var isEndingBatch = false
+  private var isEndingBatch = false
   private(set) var isStopped = false
 
   /// The mailbox's last haul, and how far it is worked off.
   var inbox: [Crossing] = []
   var inboxNext = 0
-  var items: [Driver.Item] = []
-  var itemsNext = 0
 
   var timer = HostTimer()
 
   init(
-    seat: ShardSeat<Driver.Item>, configuration: ShardGroupConfiguration, mailboxes: [ShardMailbox<Driver.Item>],
-    counters: ShardCounters, logger: Logger, driver: Driver
+    shard: Int, listeners: [ListenAddress], configuration: ShardGroupConfiguration, mailboxes: [ShardMailbox],
+    counters: ShardCounters, logger: Logger, loop: any EventLoop, driver: any LoopDriver
   ) {
-    seat.eventLoop.preconditionInEventLoop()
-    self.seat = seat
+    loop.preconditionInEventLoop()
+    self.shard = UInt8(shard)
+    shards = UInt8(mailboxes.count)
+    self.listeners = listeners
     self.configuration = configuration
     self.mailboxes = mailboxes
     self.counters = counters
     self.logger = logger
+    self.loop = loop
     self.driver = driver
-    connections = ConnectionTable(shard: seat.shard)
-    outward = Array(repeating: [], count: Int(seat.shards))
+    load = LoadMeter(configuration.datagrams)
+    connections = ConnectionTable(shard: UInt8(shard))
+    outward = Array(repeating: [], count: mailboxes.count)
   }
 
   // MARK: In
@@ -63,16 +69,16 @@ final class ShardHost<Driver: ShardDriver> {
   /// named in every token"). What cannot be read is refused where it came in.
   func arrived(_ bytes: [UInt8], _ flow: Flow) {
     counters.received.bump()
-    guard seat.shards > 1 else { return receive(bytes, flow) }
+    guard shards > 1 else { return receive(bytes, flow) }
     let owner: UInt8
-    switch MessageSkim.route(bytes, key: configuration.routingKey, shards: seat.shards) {
-    case .shard(let named): owner = named < seat.shards ? named : shard
-    case .key(let hash): owner = UInt8(truncatingIfNeeded: hash % UInt64(seat.shards))
+    switch MessageSkim.route(bytes, key: configuration.routingKey, shards: shards) {
+    case .shard(let named): owner = named < shards ? named : shard
+    case .key(let hash): owner = UInt8(truncatingIfNeeded: hash % UInt64(shards))
     case .unreadable: owner = shard
     }
     if owner == shard { return receive(bytes, flow) }
     counters.crossed.bump()
-    outward[Int(owner)].append(.arrived(bytes, flow))
+    cross(.arrived(bytes, flow), to: owner)
   }
 
   /// A message that is ours: parse, handle, drain.
@@ -91,6 +97,11 @@ final class ShardHost<Driver: ShardDriver> {
 
   func drain() { driver.drain { bytes, flow in self.send(bytes, flow) } }
 
+  func cross(_ crossing: Crossing, to other: UInt8) {
+    outward[Int(other)].append(crossing)
+    hasOutward = true
+  }
+
   // MARK: The end of a batch
 
   /// All inputs of one wake are handled: tell the driver, pass on what it caused, arm the timer.
@@ -102,15 +113,14 @@ final class ShardHost<Driver: ShardDriver> {
     drain()
     // Failures cause sends, and sends failures. What still goes on after some rounds waits for the loop's next turn.
     var rounds = 0
-    while rounds < 4 {
+    while rounds < 4, hasOutward || !notes.isEmpty || !dirty.isEmpty {
       rounds += 1
       handleNotes()
       flushStreams()
       crossOver()
-      if notes.isEmpty, dirty.isEmpty, !outward.contains(where: { !$0.isEmpty }) { break }
     }
     isEndingBatch = false
-    if !notes.isEmpty || !dirty.isEmpty { continueLater { $0.endBatch() } }
+    if hasOutward || !notes.isEmpty || !dirty.isEmpty { continueLater { $0.endBatch() } }
     arm()
   }
 
@@ -120,9 +130,10 @@ final class ShardHost<Driver: ShardDriver> {
   }
 
   private func handleNotes() {
-    var budget = 256
-    while budget > 0, let note = notes.popFirst() {
-      budget -= 1
+    guard !notes.isEmpty else { return }
+    let batch = notes
+    notes = []
+    for note in batch {
       switch note {
       case .failed(let flow): driver.flowFailed(flow, now: .now)
       case .closed(let id): driver.connectionClosed(id, now: .now)
@@ -134,7 +145,7 @@ final class ShardHost<Driver: ShardDriver> {
   private func flushStreams() {
     guard !dirty.isEmpty else { return }
     let batch = dirty
-    dirty.removeAll(keepingCapacity: true)
+    dirty = []
     for connection in batch { connection.flush() }
   }
 

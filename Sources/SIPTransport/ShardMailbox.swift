@@ -23,30 +23,29 @@ enum Crossing: Sendable {
   }
 }
 
-/// A shard's bounded mailbox. The one lock on a message's way, held for an append; the owner is woken when it was empty.
-final class ShardMailbox<Item: Sendable>: Sendable {
+/// A shard's bounded mailbox. The one lock on a message's way, held for an append; the owner is woken when it slept.
+final class ShardMailbox: Sendable {
   private struct State {
     var crossings: [Crossing] = []
-    var items: [Item] = []
     var messages = 0
+    /// The owner has been woken and has not looked yet.
     var isAwake = false
     var isClosed = false
     var wake: (@Sendable () -> Void)?
   }
 
   private let state = Mutex(State())
-  private let capacity: Int
+  let capacity: Int
 
   init(capacity: Int) { self.capacity = max(1, capacity) }
 
-  /// From now on `wake` is called, once for what is already there.
+  /// From now on `wake` is called; once now, for what may be there already.
   func open(wake: @escaping @Sendable () -> Void) {
-    let isWaiting = state.withLock { state in
+    state.withLock { state in
       state.wake = wake
-      state.isAwake = !state.items.isEmpty || !state.crossings.isEmpty
-      return state.isAwake
+      state.isAwake = true
     }
-    if isWaiting { wake() }
+    wake()
   }
 
   /// Nothing is taken any more, and the owner is no longer referred to.
@@ -54,21 +53,11 @@ final class ShardMailbox<Item: Sendable>: Sendable {
     state.withLock { state in
       state.isClosed = true
       state.wake = nil
-      state.items = []
       state.crossings = []
     }
   }
 
-  /// False when `capacity` items wait, or it is closed.
-  func post(_ item: Item) -> Bool {
-    let (isTaken, wake) = state.withLock { state -> (Bool, (@Sendable () -> Void)?) in
-      guard !state.isClosed, state.items.count < capacity else { return (false, nil) }
-      state.items.append(item)
-      return (true, Self.wakeIfAsleep(&state))
-    }
-    wake?()
-    return isTaken
-  }
+  var isClosed: Bool { state.withLock { $0.isClosed } }
 
   /// Empties `batch` into the mailbox in order; what does not fit is left in `batch`. True when the owner was woken.
   func deliver(_ batch: inout [Crossing]) -> Bool {
@@ -87,29 +76,30 @@ final class ShardMailbox<Item: Sendable>: Sendable {
         }
         state.crossings.append(crossing)
       }
-      return (refused, Self.wakeIfAsleep(&state))
+      return (refused, state.crossings.isEmpty ? nil : Self.wakeIfAsleep(&state))
     }
     batch.append(contentsOf: refused)
     wake?()
     return wake != nil
   }
 
-  /// Swaps the two full arrays for the owner's two empty ones, so that neither side allocates in the long run.
-  func take(_ crossings: inout [Crossing], _ items: inout [Item]) {
-    let (newCrossings, newItems) = state.withLock { [crossings, items] state -> ([Crossing], [Item]) in
-      let taken = (state.crossings, state.items)
+  /// Something else waits for the owner: items.
+  func signal() { state.withLock { Self.wakeIfAsleep(&$0) }?() }
+
+  /// Swaps the full array for the owner's empty one, so that neither side allocates in the long run. `isAttended`: the
+  /// owner will look again soon, and is not to be woken until it takes without.
+  func take(_ crossings: inout [Crossing], isAttended: Bool) {
+    crossings = state.withLock { [crossings] state in
+      let taken = state.crossings
       state.crossings = crossings
-      state.items = items
       state.messages = 0
-      state.isAwake = false
+      state.isAwake = isAttended
       return taken
     }
-    crossings = newCrossings
-    items = newItems
   }
 
   private static func wakeIfAsleep(_ state: inout State) -> (@Sendable () -> Void)? {
-    guard !state.isAwake, let wake = state.wake, !(state.items.isEmpty && state.crossings.isEmpty) else { return nil }
+    guard !state.isAwake, let wake = state.wake else { return nil }
     state.isAwake = true
     return wake
   }

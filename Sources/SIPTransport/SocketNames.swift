@@ -51,6 +51,23 @@ extension Endpoint {
     self = found
   }
 
+  /// Runs a system call that fills in a peer's name (recvfrom, recvmsg), and says whose it was.
+  static func fromSocketName<R>(
+    _ remote: inout Endpoint?, _ body: (UnsafeMutablePointer<sockaddr>, inout socklen_t) -> R
+  ) -> R {
+    var name = SocketName.empty
+    var length = socklen_t(MemoryLayout<SocketName.Storage>.size)
+    return unsafe withUnsafeMutableBytes(of: &name) { bytes in
+      let result = unsafe body(bytes.baseAddress!.assumingMemoryBound(to: sockaddr.self), &length)
+      switch unsafe Int32(bytes.load(as: UInt16.self)) {
+      case AF_INET: remote = unsafe Endpoint(v4Name: UnsafeRawBufferPointer(bytes))
+      case AF_INET6: remote = unsafe Endpoint(v6Name: UnsafeRawBufferPointer(bytes))
+      default: remote = nil
+      }
+      return result
+    }
+  }
+
   /// The `sockaddr` of this endpoint, for the length of one system call.
   func withSocketName<R>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> R) -> R {
     var name = SocketName.empty

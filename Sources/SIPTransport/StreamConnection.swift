@@ -5,7 +5,7 @@ internal import SIPMessage
 
 /// One TCP connection, accepted or opened by us: frames what comes (RFC 3261 §18.3), collects a batch's messages into
 /// one write, and ends when the peer breaks a rule, says nothing, or does not read.
-final class StreamConnection<Driver: ShardDriver>: ChannelInboundHandler {
+final class StreamConnection: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
 
   private enum State {
@@ -23,7 +23,7 @@ final class StreamConnection<Driver: ShardDriver>: ChannelInboundHandler {
     var shard: UInt8
   }
 
-  let host: ShardHost<Driver>
+  let host: ShardHost
   let listener: UInt8
   private(set) var id: UInt64 = 0
   private(set) var key: RemoteKey?
@@ -43,7 +43,7 @@ final class StreamConnection<Driver: ShardDriver>: ChannelInboundHandler {
   private var lastActivity: Instant
 
   /// `remote` for one that we open: it has its place in the table before it is connected.
-  init(_ host: ShardHost<Driver>, listener: UInt8, remote: RemoteKey? = nil, now: Instant) {
+  init(_ host: ShardHost, listener: UInt8, remote: RemoteKey? = nil, now: Instant) {
     self.host = host
     self.listener = listener
     framer = StreamFramer(limits: host.configuration.parserLimits)

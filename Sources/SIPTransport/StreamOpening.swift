@@ -6,7 +6,7 @@ internal import NetCore
 
 extension ShardHost {
   /// Opens a connection to `key.remote`; what is written to it meanwhile waits (RFC 3261 §18.1.1).
-  func connect(_ key: RemoteKey, listener: UInt8) -> StreamConnection<Driver>? {
+  func connect(_ key: RemoteKey, listener: UInt8) -> StreamConnection? {
     guard !isStopped, let remote = key.remote.socketAddress else { return nil }
     let connection = StreamConnection(self, listener: listener, remote: key, now: .now)
     guard connection.id != 0 else { return nil }
@@ -15,7 +15,7 @@ extension ShardHost {
       .connectTimeout(.nanoseconds(configuration.streams.connectTimeout.nanoseconds))
       .channelOption(.tcpOption(.tcp_nodelay), value: 1)
     // From the address that the peer knows us by, unless that is any; the port is chosen at connect, by 4-tuple.
-    let local = seat.listeners.indices.contains(Int(listener)) ? seat.listeners[Int(listener)].endpoint.ip : nil
+    let local = listeners.indices.contains(Int(listener)) ? listeners[Int(listener)].endpoint.ip : nil
     if let local, !local.isUnspecified, local.family == key.remote.ip.family,
       let address = Endpoint(local, 0).socketAddress
     {
@@ -40,7 +40,7 @@ extension ShardHost {
   /// Accepts on a listening descriptor, which this takes over; the connections are spread over `hosts`.
   func accept(
     on descriptor: CInt, listener: UInt8, ledger: AcceptLedger, group: any EventLoopGroup,
-    hosts: [ObjectIdentifier: NIOLoopBound<ShardHost<Driver>>]
+    hosts: [ObjectIdentifier: NIOLoopBound<ShardHost>]
   ) -> EventLoopFuture<Void> {
     let gate = NIOLoopBound((self, ledger), eventLoop: loop)
     let backlog = configuration.streams.backlog

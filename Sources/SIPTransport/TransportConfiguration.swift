@@ -26,10 +26,13 @@ public struct ShardGroupConfiguration: Sendable {
 
 /// UDP sockets.
 public struct DatagramOptions: Sendable {
-  /// Datagrams taken by one `recvmmsg`.
-  public var readBatch = 32
-  /// Vector reads before other work has a turn. With 1 a socket that is drained is not asked again in vain.
-  public var readsPerTurn = 1
+  /// Datagrams taken from one socket before other work has its turn.
+  public var turn = 256
+  /// From this many datagrams a second on, a shard wakes by the clock, once a `busyTick`, and no longer for each of them:
+  /// a wake costs more than a message. 0: never. See docs.
+  public var busyRate = 1500
+  /// What that adds to a message's way at most.
+  public var busyTick = Instant.Span.milliseconds(1)
   /// `SO_RCVBUF` and `SO_SNDBUF` in bytes; the system may grant less.
   public var receiveBuffer = 4 << 20
   public var sendBuffer = 4 << 20

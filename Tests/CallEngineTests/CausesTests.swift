@@ -148,4 +148,22 @@ private func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8
       #expect(statusForCaller(status) == (hidden.contains(status) ? 502 : status))
     }
   }
+
+  @Test("No Reason line traps, and what was read is written again", arguments: 0..<4)
+  func noise(seed: UInt64) {
+    var state = seed
+    let alphabet = Array("Q.850;cause=16,text=\"\\ SIP\r\n\u{0}ü9".utf8)
+    for _ in 0..<2000 {
+      var line: [UInt8] = Array("Q.850;cause=16;text=\"x\"".utf8)
+      for _ in 0..<8 {
+        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        line.insert(alphabet[Int(state >> 40) % alphabet.count], at: Int(state >> 20 & 0xffff) % (line.count + 1))
+      }
+      for reason in ReasonHeader.parse([line[...]]) {
+        let written = reason.value
+        #expect(!written.contains { $0 < 0x20 })
+        #expect(ReasonHeader.parse([written[...]]).first?.number == reason.number)
+      }
+    }
+  }
 }

@@ -123,6 +123,7 @@ private func shown(
       ("  5000 ", "<sip:5000@nightjar.local>"), ("a b<c", "<sip:a%20b%3Cc@nightjar.local>"),
       ("x\r\nEvil: 1", "<sip:x%0D%0AEvil:%201@nightjar.local>".replacing(":%20", with: "%3A%20")),
       ("\"a\r\nb\" <5>", #""a  b" <sip:5@nightjar.local>"#), ("", #""Alice" <sip:1000@nightjar.local>"#),
+      ("\"n\" <sip:a b@h.example>", #""n" <sip:a%20b@h.example>"#), ("sip:ü@h>\r\nX: y", "<sip:%C3%BC@hXy>"),
       ("\"n\" <>", #""n" <sip:nightjar.local>"#),
     ])
   func script(from: String, expected: String) throws {

@@ -60,12 +60,11 @@ def own(request):
 
 @pytest.fixture
 def server(own, tmp_path):
-    """server(dialplan, **sections) starts one; the text may be a name in dialplans/. It must still live at the end."""
+    """server(script, **sections) starts one; the script may be a name in dialplans/. It must still live at the end."""
     made: list[Server] = []
 
-    def make(dialplan: str = "standard", start: bool = True, **options) -> Server:
-        file = HERE / "dialplans" / f"{dialplan}.lua"
-        text = file.read_text() if "\n" not in dialplan and " " not in dialplan and file.exists() else dialplan
+    def make(script: str = "standard", start: bool = True, **options) -> Server:
+        text = (HERE / "dialplans" / f"{script}.lua").read_text() if script.isidentifier() else script
         keywords = {k: options.pop(k) for k in ("media_ports", "users", "ipv6", "environment") if k in options}
         one = Server(tmp_path / f"server{len(made)}", text, options, **keywords)
         made.append(own.keep(one, logged=True))
@@ -124,14 +123,13 @@ def bare(own, tmp_path):
 
 @pytest.fixture
 def pjsua_phone(own, tmp_path):
-    """pjsua_phone(server, "1000", tone=…): a pjsua2 account that is registered."""
+    """pjsua_phone(server, "1000", tone=…): a pjsua2 that is registered."""
     if reason := pjsua.missing():
         pytest.skip(reason)
-    library = own.keep(pjsua.Library())
 
     def make(server: Server, user: str, **options) -> pjsua.Pjsua:
-        one = pjsua.Pjsua(library, tmp_path / f"pjsua-{user}", user, password(user), f"127.0.0.1:{server.port}", DOMAIN, **options)
-        one.registered()
+        one = pjsua.Pjsua(tmp_path / f"pjsua-{user}", user, password(user), f"127.0.0.1:{server.port}", DOMAIN, **options)
+        own.keep(one, logged=True).registered()
         return one
 
     return make

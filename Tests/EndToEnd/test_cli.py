@@ -8,8 +8,9 @@ import subprocess
 import pytest
 
 from harness import ports
+from harness.baresip import SETTINGS
 from harness.message import make_sdp
-from harness.server import BINARY, DOMAIN, CommandError
+from harness.server import BINARY, DOMAIN, ROOT, CommandError
 from harness.wait import until
 
 SDP = make_sdp("127.0.0.9", 40000)
@@ -220,14 +221,12 @@ def test_systemd_is_told(server, tmp_path):
 
 def test_the_shipped_configuration_is_good():
     """Config/nightjar.yaml and its dialplan, as they are in the repository."""
-    from harness.server import ROOT
     done = subprocess.run([BINARY, "check", "--config", ROOT / "Config/nightjar.yaml"], capture_output=True, text=True, timeout=20)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_shipped_dialplan_works(server, phone, bare):
-    from harness.server import ROOT
-    nightjar = server((ROOT / "Config/dialplan.lua").read_text() + "\n")
+    nightjar = server((ROOT / "Config/dialplan.lua").read_text(), **SETTINGS)
     for file in (ROOT / "Config/sounds").glob("*.wav"):
         (nightjar.folder / "sounds" / file.name).write_bytes(file.read_bytes())
     caller, callee = phone(nightjar, "1000"), phone(nightjar, "1001", ip="127.0.0.8")

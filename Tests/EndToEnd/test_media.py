@@ -77,11 +77,13 @@ def test_a_codec_that_the_server_does_not_know_is_relayed(call):
     a, b, here, there = call(formats=(111, 101), talking=False)
     here.remote = (a.answer.sdp.ip, a.answer.sdp.port)
     there.remote = (b.invite.sdp.ip, b.invite.sdp.port)
-    payloads = [bytes([n]) * 40 for n in range(10)]
-    for payload in payloads:
+    payload = bytes(range(40))
+
+    def relayed():
         here.send_packet(payload, 111, samples=960)
-    until(lambda: len(there.packets) >= 10, "ten packets")
-    assert [p.payload for p in there.packets] == payloads
+        return there.packets
+
+    assert until(relayed, "a packet")[0].payload == payload and there.packets[0].payload_type == 111
     a.bye()
     b.expect_bye()
 
@@ -92,8 +94,7 @@ def test_telephone_events_have_their_own_numbers_on_each_side(call):
     number = a.answer.sdp.telephone_event
     event = struct.pack("!BBH", 5, 10, 800)
     here.hush()
-    for _ in range(3):
-        here.send_packet(event, number, marker=True)
+    here.send_packet(event, number, marker=True)
     until(lambda: [p for p in there.packets if p.payload == event], "the digit")
     digit = next(p for p in there.packets if p.payload == event)
     assert digit.payload_type == b.invite.sdp.telephone_event and digit.marker
@@ -115,9 +116,12 @@ def test_payload_numbers_are_mapped_a_direction(server, phone, trusted, own):
     assert ok.sdp.telephone_event == 96
     here.remote, there.remote = (ok.sdp.ip, ok.sdp.port), (b.invite.sdp.ip, b.invite.sdp.port)
     event = struct.pack("!BBH", 7, 10, 800)
-    here.send_packet(event, 96)
-    until(lambda: there.packets, "the digit")
-    assert there.packets[-1].payload_type == 101
+
+    def relayed():
+        here.send_packet(event, 96)
+        return there.packets
+
+    assert until(relayed, "the digit")[-1].payload_type == 101
     a.bye()
     b.expect_bye()
 
@@ -212,15 +216,12 @@ def test_a_call_without_media_is_ended(call):
     assert b.expect_bye().reason
 
 
-def test_a_call_with_media_one_way_goes_on(call):
-    """Music on one side, silence suppressed on the other: not dead."""
+def test_one_dead_side_is_enough(call):
+    """A phone that has crashed sends nothing, while the other talks on."""
     a, b, here, there = call(media={"timeout": 2})
     here.hush()
-    begin = time.monotonic()
-    until(lambda: time.monotonic() - begin > 3.5, "3.5 s")
-    assert here.hears(1200)
-    a.bye()
-    b.expect_bye()
+    assert a.expect_bye(timeout=10).reason
+    assert b.expect_bye().reason
 
 
 def test_a_held_call_has_its_own_timeout(call):
@@ -246,20 +247,27 @@ def test_ipv6_to_ipv4(call):
 
 
 def test_no_ports_left_is_503(server, phone, trusted):
-    nightjar = server('on.invite(function(call) call:answer() call:echo() end)', media_ports=4)
-    dialogs, statuses = [], []
+    """Room for one call: the second is refused, and there is room again when the first has ended."""
+    nightjar = server(RING, media_ports=4)
+    callee = phone(nightjar, "1001", ip="127.0.0.8")
+    callee.register()
     caller = trusted(nightjar)
-    for _ in range(4):
-        dialog = caller.call("1", make_sdp(TRUSTED, 40000))
-        response = dialog.expect(200, 503)
-        statuses.append(response.status)
-        if response.status == 200:
-            dialog.ack(response)
-            dialogs.append(dialog)
-    assert 200 in statuses and statuses[-1] == 503
-    for dialog in dialogs:
-        dialog.bye()
-    until(lambda: caller.call("1", make_sdp(TRUSTED, 40000)).expect(200, 503).status == 200, "ports to come back", timeout=5)
+
+    def one():
+        a = caller.call("1001", make_sdp(TRUSTED, 40000))
+        b = callee.incoming()
+        b.reply(200, "OK", body=make_sdp("127.0.0.8", 40002))
+        a.answered()
+        b.expect_request("ACK")
+        return a, b
+
+    a, b = one()
+    assert caller.call("1001", make_sdp(TRUSTED, 40000)).expect(503).reason
+    a.bye()
+    b.expect_bye()
+    a, b = one()
+    a.bye()
+    b.expect_bye()
 
 
 # -- what the server itself makes

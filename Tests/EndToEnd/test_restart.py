@@ -2,7 +2,9 @@
 import signal
 import time
 
+from harness.baresip import SETTINGS
 from harness.message import make_sdp
+from harness.server import DOMAIN
 from harness.wait import until
 
 SDP = make_sdp("127.0.0.9", 40000)
@@ -26,8 +28,7 @@ def test_bindings_survive_kill_9(server, phone, trusted):
 
 
 def test_a_real_phone_is_reached_after_kill_9(server, bare):
-    from harness.server import DOMAIN
-    nightjar = server("standard")
+    nightjar = server("standard", **SETTINGS)
     one, other = bare(nightjar, "1000"), bare(nightjar, "1001")
     until(lambda: len(nightjar.query("select * from binding")) == 2, "the bindings to be written", timeout=3)
     nightjar.kill()

@@ -193,6 +193,7 @@ def test_colour_ringback_and_takeover(ring):
     early = a.expect(183)
     here.until_hears(850)
     until(lambda: audio.seconds_heard(here.samples(), 850) > 1.2, "the file to be repeated")
+    b.reply(183, "Session Progress", body=there.sdp(formats=(0, 101)))
     there.talk(b.invite.sdp, 1900)
     here.until_hears(1900)
     finish(a, b, here, there, early)
@@ -287,6 +288,7 @@ def test_another_codec_in_the_answer_brings_a_reinvite(ring):
 def test_progress_with_a_file_before_dialling(server, trusted, rtp):
     nightjar = server("""on.invite(function(call)
   call:progress { play = "hello.wav" }
+  sleep(1.2)
   call:reject { status = 486 }
 end)""")
     audio.write_wav(nightjar.folder / "sounds/hello.wav", audio.tone(850, 0.8))

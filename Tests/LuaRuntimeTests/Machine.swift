@@ -93,4 +93,12 @@ extension LuaLimits {
     limits.memoryBytes = 16 << 20
     return limits
   }
+
+  /// The same with all the time in the world: for tests of memory.
+  static var patient: LuaLimits {
+    var limits = quick
+    limits.burst = .seconds(60)
+    limits.callCPU = .seconds(60)
+    return limits
+  }
 }

@@ -21,6 +21,18 @@ import Testing
     #expect(local.bytes == built(local.identity))
   }
 
+  @Test("RFC 3264 §8: after a refused offer the session is the old one, and its version is not used again")
+  func refused() {
+    var local = LocalDescription(id: 5)
+    let first = local.update(built(local.identity))
+    let earlier = local
+    _ = local.update(built(local.identity, port: 20002))
+    local.revert(to: earlier)
+    #expect(local.update(built(local.identity)) == first)
+    #expect(
+      local.update(built(local.identity, port: 20004)) == built(SessionIdentity(id: 5, version: 3), port: 20004))
+  }
+
   @Test("sameSession looks at everything but o=")
   func same() {
     let one = built(SessionIdentity(id: 5))

@@ -39,7 +39,9 @@ struct OfferAnswerTests {
     #expect(machine.receiveAnswer(reliable: true) == .accept && machine.receiveAnswer(reliable: true) == .ignore)
   }
 
-  @Test("RFC 3261 §14.2, RFC 3311 §5.2: an offer while ours is open is glare (491), while theirs is open comes too soon (500)")
+  @Test(
+    "RFC 3261 §14.2, RFC 3311 §5.2: an offer while ours is open is glare (491), while theirs is open comes too soon (500)"
+  )
   func glare() {
     var machine = OfferAnswer()
     _ = machine.sendOffer()

@@ -75,6 +75,21 @@ struct FramerTests {
     #expect(throws: SIPError.self) { try framer.next() }
   }
 
+  @Test(
+    "another fault of a head does not end the stream",
+    arguments: ["No colon\r\n", "X: a\rb\r\n", "Max-Forwards: 1\r\n"])
+  func otherFault(_ header: String) throws {
+    var framer = StreamFramer()
+    framer.append(Fixture.request(headers: header, body: "abc").utf8)
+    framer.append(Fixture.request().utf8)
+    guard case .message(let bad)? = try framer.next() else {
+      Issue.record("no message")
+      return
+    }
+    #expect(throws: ParseFailure.self) { try MessageParser.parse(bad, flow: Fixture.flow) }
+    #expect(try framer.next() == .message(Array(Fixture.request().utf8)))
+  }
+
   @Test("a missing Content-Length is no body; what follows must be SIP")
   func noLength() throws {
     var framer = StreamFramer()

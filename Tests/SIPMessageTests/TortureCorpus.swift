@@ -10,6 +10,7 @@ struct TortureCorpus {
     var kind: String
     var method: String
     var preferred: [String]
+    var tolerated: [String]
     var bytes: [UInt8]
 
     var testDescription: String { "\(file) (\(section))" }
@@ -54,7 +55,8 @@ struct TortureCorpus {
       }
       return Case(
         file: fields[0], section: "RFC \(fields[1]) §\(fields[2])", kind: fields[3], method: fields[4],
-        preferred: fields[5].split(separator: ",").map(String.init), bytes: Array(data))
+        preferred: fields[5].split(separator: ",").map(String.init),
+        tolerated: fields[6].split(separator: ",").map(String.init), bytes: Array(data))
     }
   }()
 

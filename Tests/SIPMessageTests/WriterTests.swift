@@ -22,7 +22,7 @@ struct WriterTests {
     #expect(all.hasSuffix("Content-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello"))
   }
 
-  @Test("numbers", arguments: [0, 9, 10, 65535, 4_294_967_295, -5])
+  @Test("numbers", arguments: [0, 9, 10, 99, 100, 65535, 4_294_967_295, .max, -5])
   func numbers(_ n: Int) {
     var w = MessageWriter()
     w.append(number: n)

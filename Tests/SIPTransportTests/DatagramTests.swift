@@ -20,9 +20,9 @@ import Testing
     }
   }
 
-  @Test("A burst is read in batches, and each of its requests is answered", arguments: [1, 4])
-  func burst(_ shards: Int) async throws {
-    try await ToyGroup.run(shards: shards) { group, _ in
+  @Test("A burst is read in batches, woken by it or by the clock", arguments: [1, 4], [0, 1])
+  func burst(_ shards: Int, busyRate: Int) async throws {
+    try await ToyGroup.run(shards: shards, adjust: { $0.datagrams.busyRate = busyRate }) { group, _ in
       let phone = try Peer(group.listeners[0])
       var open: Set<String> = []
       for round in 0..<5 {
@@ -133,15 +133,39 @@ import Testing
     }
   }
 
-  @Test("A wildcard address tells which of its addresses a datagram was sent to")
-  func wildcard() async throws {
-    try await ToyGroup.run(["udp:0.0.0.0:0"]) { group, recorder in
-      let port = group.listeners[0].endpoint.port
-      for ip in ["127.0.0.1", "127.0.0.2"] {
-        let phone = try Peer(ListenAddress(.udp, try #require(Endpoint("\(ip):\(port)"))))
-        try phone.send(options(extra: ["X-Silent: yes"]))
+  @Test(
+    "A wildcard address tells which of its addresses a datagram was sent to",
+    arguments: [("0.0.0.0", "127.0.0.1"), ("0.0.0.0", "127.0.0.2"), ("[::]", "[::1]")])
+  func wildcard(_ any: String, _ one: String) async throws {
+    try await ToyGroup.run(["udp:\(any):0"]) { group, recorder in
+      let address = try #require(Endpoint("\(one):\(group.listeners[0].endpoint.port)"))
+      let phone = try Peer(ListenAddress(.udp, address))
+      // Several at once: NIO reads the first, we the others.
+      for n in 0..<10 { try phone.send(options(callID: "\(n)")) }
+      for _ in 0..<10 {
+        #expect(try phone.text().hasPrefix("SIP/2.0 200 "))
         guard case .request(_, let message)? = recorder.next() else { return #expect(Bool(false), "no request") }
-        #expect(message.flow.local == Endpoint("\(ip):\(port)"))
+        #expect(message.flow.local == address)
+        #expect(message.flow.remote == phone.local)
+      }
+    }
+  }
+
+  @Test("Under load the loop's streams, items and timers have their turn")
+  func busyLoop() async throws {
+    try await ToyGroup.run(["udp:127.0.0.1:0", "tcp:127.0.0.1:0"], adjust: { $0.datagrams.busyRate = 1 }) {
+      group, recorder in
+      let phone = try Peer(group.listeners[0])
+      for round in 0..<40 {
+        for n in 0..<20 { try phone.send(options(callID: "\(round)-\(n)")) }
+        if round % 10 == 5 {
+          #expect(group.post(.timer(.milliseconds(1)), to: 0))
+          #expect(recorder.first { if case .ticked(_, let due, let at) = $0 { at >= due } else { nil } } == true)
+          let other = try Peer(group.listeners[1])
+          try other.send(options(via: "TCP"))
+          #expect(try other.nextHead().hasPrefix("SIP/2.0 200 "))
+        }
+        for _ in 0..<20 { #expect(try phone.text().hasPrefix("SIP/2.0 200 ")) }
       }
     }
   }

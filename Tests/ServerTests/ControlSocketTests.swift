@@ -79,8 +79,8 @@ struct ControlSocketTests {
     await server.close()
   }
 
-  /// Sends raw bytes and gives all that comes back until the server closes.
-  private func raw(_ bytes: [UInt8], to path: String) async throws -> String {
+  /// Sends raw bytes and gives what comes back: so many lines, or all until the server closes.
+  private func raw(_ bytes: [UInt8], to path: String, lines: Int = .max) async throws -> [String] {
     let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
       .connect(unixDomainSocketPath: path) { channel in
         channel.eventLoop.makeCompletedFuture {
@@ -88,10 +88,20 @@ struct ControlSocketTests {
         }
       }
     return try await channel.executeThenClose { inbound, outbound in
-      try await outbound.write(ByteBuffer(bytes: bytes))
-      var all = ByteBuffer()
-      for try await part in inbound { all.writeImmutableBuffer(part) }
-      return String(buffer: all)
+      var all: [String] = []
+      var cutter = ControlLines(maxLine: 1 << 20)
+      do {
+        try await outbound.write(ByteBuffer(bytes: bytes))
+        for try await part in inbound {
+          all += try cutter.append(part.readableBytesView).map { String(decoding: $0, as: UTF8.self) }
+          if all.count >= lines { break }
+        }
+      } catch is IOError {
+        // Closed while there was more to read: a reset.
+      } catch is ChannelError {
+        // Closed before it was written.
+      }
+      return all
     }
   }
 
@@ -148,9 +158,7 @@ struct ControlSocketTests {
 
   @Test("requests of one connection are answered in order; what is no request is told so")
   func pipeline() async throws {
-    var limits = ControlLimits()
-    limits.idleSeconds = 0.05
-    try await withServer(FakeTarget(), limits: limits) { client, _, _ in
+    try await withServer(FakeTarget()) { client, _, _ in
       let text = """
         {"command":"hangup","id":"1"}\r
         {"command":"cals"}
@@ -159,7 +167,7 @@ struct ControlSocketTests {
         {"command":"hangup","id":"2"}
 
         """
-      let answers = try await raw(Array(text.utf8), to: client.path).split(separator: "\n").map(String.init)
+      let answers = try await raw(Array(text.utf8), to: client.path, lines: 5)
       #expect(
         answers == [
           #"{"error":"no call 1","ok":false}"#,
@@ -177,18 +185,29 @@ struct ControlSocketTests {
     limits.maxLine = 1000
     limits.maxWaiting = 4
     try await withServer(FakeTarget(), limits: limits) { client, _, _ in
+      // The reason is lost where the kernel resets the connection before it was read.
       let long = try await raw(Array(repeating: 0x20, count: 2000), to: client.path)
-      #expect(long == #"{"error":"a request is longer than 1000 octets","ok":false}"# + "\n")
+      #expect([[], [#"{"error":"a request is longer than 1000 octets","ok":false}"#]].contains(long))
       let many = try await raw(Array(repeating: 0x0a, count: 900), to: client.path)
-      #expect(many.hasPrefix(#"{"error":"too many requests at once","ok":false}"#))
+      #expect([nil, #"{"error":"too many requests at once","ok":false}"#].contains(many.first))
       #expect(try await client.send(.calls).ok)
+    }
+  }
+
+  @Test("a client that asks nothing is closed")
+  func idle() async throws {
+    var limits = ControlLimits()
+    limits.idleSeconds = 0.05
+    try await withServer(FakeTarget(), limits: limits) { client, _, _ in
+      let answers = try await raw([], to: client.path)
+      #expect(answers == [])
     }
   }
 
   @Test("a client that never reads is cut off, and its trace ends")
   func neverReads() async throws {
     var limits = ControlLimits()
-    limits.writeSeconds = 0.05
+    limits.writeSeconds = 1
     let target = FloodTarget()
     try await withServer(target, limits: limits) { client, _, _ in
       let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)

@@ -37,6 +37,9 @@ int cnet_epoll_wait(int epoll, struct epoll_event *events, int capacity, int64_t
  * holds afterwards. */
 uint64_t cnet_raise_open_files(uint64_t wanted);
 
+/* Sleeps, to within some microseconds. */
+void cnet_pause(int64_t nanoseconds);
+
 /* CLOCK_MONOTONIC and CLOCK_REALTIME, in nanoseconds. */
 int64_t cnet_monotonic_time(void);
 int64_t cnet_wall_time(void);

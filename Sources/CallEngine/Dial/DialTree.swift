@@ -204,12 +204,14 @@ struct FailoverRule: Sendable, Equatable {
 
   static let any = FailoverRule()
 
+  private func listed(_ status: Int) -> Bool { statuses?.contains(status) ?? false }
+
   func goesOn(after failure: DialTree.Failure) -> Bool {
     if failure.status >= 600 { return false }
     switch failure.kind {
-    case .timeout: return onTimeout && !stopOnTimeout
-    case .unreachable: return onUnreachable && !stopOnUnreachable
-    case .response: return !stop.contains(failure.status) && (statuses?.contains(failure.status) ?? true)
+    case .timeout: return !stopOnTimeout && (onTimeout || listed(failure.status))
+    case .unreachable: return !stopOnUnreachable && (onUnreachable || listed(failure.status))
+    case .response: return !stop.contains(failure.status) && (statuses == nil || listed(failure.status))
     }
   }
 }

@@ -54,7 +54,7 @@ extension CallShard {
       let parts = name.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false)
       guard parts.count == 3 else { return nil }
       target = DialTarget(place: .trunk(name: String(parts[1]), number: Array(parts[2].utf8)), name: name)
-    } else if let uri = try? URI(parsing: bytes[...]), isOwn(uri), let user = uri.decodedUser {
+    } else if let uri = try? URI(parsing: bytes[...]), isOwn(uri), isOurPort(uri), let user = uri.decodedUser {
       target = DialTarget(place: .user(user), name: name)
     } else {
       target = DialTarget(place: .uri(bytes), name: name)

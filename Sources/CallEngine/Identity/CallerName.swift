@@ -33,14 +33,23 @@ struct CallerName: Hashable {
         display: address.displayName, user: CallerName.user(of: uri), host: uri.host.isEmpty ? nil : Array(uri.host))
       return
     }
-    // `"Name" <1000>` and `1000`.
-    guard let open = text.lastIndex(of: UInt8(ascii: "<")), text.last == UInt8(ascii: ">") else {
-      self.init(display: nil, user: Array(text))
-      return
+    // `"Name" <1000>`, `1000`, and a URI whose user should have been escaped.
+    var display: String?
+    var rest = text
+    if let open = text.lastIndex(of: UInt8(ascii: "<")), text.last == UInt8(ascii: ">") {
+      display = String(decoding: text[..<open].trimmedBlanks.unquoted, as: UTF8.self)
+      rest = text[(open + 1)...].dropLast().trimmedBlanks
     }
-    let name = text[..<open].trimmedBlanks.unquoted
-    let user = text[(open + 1)...].dropLast().trimmedBlanks
-    self.init(display: String(decoding: name, as: UTF8.self), user: user.isEmpty ? nil : Array(user))
+    var host: [UInt8]?
+    let scheme = rest.prefix { $0 != UInt8(ascii: ":") }.map(\.asciiLower)
+    if scheme.elementsEqual("sip".utf8) || scheme.elementsEqual("sips".utf8), scheme.count < rest.count {
+      rest = rest.dropFirst(scheme.count + 1)
+      if let at = rest.lastIndex(of: UInt8(ascii: "@")) {
+        host = Array(rest[(at + 1)...])
+        rest = rest[..<at]
+      }
+    }
+    self.init(display: display, user: rest.isEmpty ? nil : Array(rest), host: host)
   }
 
   /// The number of a tel URI without its visual separators (RFC 3966 §5.1.1); the user of the others.

@@ -97,20 +97,26 @@ end
 -- A list of {name, value}, sorted by name: the order of a Lua table is none.
 function types.headers(value, what)
   if type(value) ~= "table" then return nil, "a table of headers" end
-  local lines = {}
+  local lines, names = {}, {}
   local function add(name, content)
     lines[#lines + 1] = { header_name(name, what), header_value(content, what) }
   end
   for name, content in next, value do
-    if type(name) == "number" then
-      if type(content) ~= "table" then return nil, "a table { [name] = value } or a list of { name, value }" end
-    elseif type(content) == "table" then
+    if type(name) ~= "number" then
+      names[#names + 1] = header_name(name, what)
+    elseif type(content) ~= "table" then
+      return nil, "a table { [name] = value } or a list of { name, value }"
+    end
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local content = value[name]
+    if type(content) == "table" then
       for i = 1, #content do add(name, content[i]) end
     else
       add(name, content)
     end
   end
-  table.sort(lines, function(a, b) return a[1] < b[1] end)
   for i = 1, #value do add(value[i][1], value[i][2]) end
   return lines
 end

@@ -30,6 +30,7 @@ end
 
 -- The distance of two names: letters added, lost, changed or two changed about.
 local function distance(a, b, most)
+  if #a >= 3 and #b >= 3 and (a:sub(1, #b) == b or b:sub(1, #a) == a) then return 1 end
   if math.abs(#a - #b) > most then return most + 1 end
   local before, row = {}, {}
   for j = 0, #b do row[j] = j end
@@ -52,12 +53,13 @@ end
 -- nearest(name, known, …): the key of the tables `known` that `name` may have been meant to be, or nil.
 function nearest(name, ...)
   if type(name) ~= "string" or #name > 40 then return nil end
-  local wanted, best, best_distance = name:lower(), nil, math.max(1, #name // 3) + 1
+  local wanted, most = name:lower(), math.max(1, #name // 3)
+  local best, best_distance = nil, most + 1
   for _, known in ipairs { ... } do
     for key in next, known do
       if type(key) == "string" then
-        local d = distance(wanted, key:lower(), best_distance - 1)
-        if d < best_distance or (d == best_distance and best and key < best) then best, best_distance = key, d end
+        local d = distance(wanted, key:lower(), most)
+        if d < best_distance or d == best_distance and best and key < best then best, best_distance = key, d end
       end
     end
   end

@@ -77,6 +77,36 @@ entry("handlers", function()
   return list
 end)
 
+-- What is wrong with a pattern, or nil: the library says so only when a match comes that far.
+local function pattern_problem(pattern)
+  local at, open, closed = pattern:sub(1, 1) == "^" and 2 or 1, {}, 0
+  while at <= #pattern do
+    local c = pattern:sub(at, at)
+    if c == "(" then
+      if pattern:sub(at + 1, at + 1) == ")" then at = at + 1 else open[#open + 1] = at end
+    elseif c == ")" then
+      if not table.remove(open) then return "a ')' without its '('" end
+      closed = closed + 1
+    elseif c == "%" then
+      at = at + 1
+      local class = pattern:sub(at, at)
+      if class == "" then return "it ends with '%'" end
+      if class == "b" then at = at + 2 end
+      if class == "f" and pattern:sub(at + 1, at + 1) ~= "[" then return "missing '[' after '%f'" end
+      if class:find("%d") and tonumber(class) > closed then return "it refers to capture %" .. class .. ", which is none" end
+      if at > #pattern then return "missing arguments to '%b'" end
+    elseif c == "[" then
+      at = at + (pattern:sub(at + 1, at + 1) == "^" and 2 or 1)
+      repeat
+        if at > #pattern then return "missing ']'" end
+        at = at + (pattern:sub(at, at) == "%" and 2 or 1)
+      until pattern:sub(at, at) == "]"
+    end
+    at = at + 1
+  end
+  if #open > 0 then return "a '(' without its ')'" end
+end
+
 -- router { { "100", fn }, { "^(9%d+)$", fn }, default = fn } → function(call, number). A string of letters, digits and
 -- *#+-_@ alone is a number and must be equal; any other is a pattern. The number is the user of the request URI.
 define("router", function(rules)
@@ -102,8 +132,8 @@ define("router", function(rules)
       if exact[text] then failf("router: rule %d: %s is there twice", i, shown(text)) end
       exact[text] = fn
     else
-      local good, problem = pcall(string.find, "", text)
-      if not good then failf("router: rule %d: %s: %s", i, shown(text), (tostring(problem):gsub("^.-: ", ""))) end
+      local problem = pattern_problem(text)
+      if problem then failf("router: rule %d: %s: %s", i, shown(text), problem) end
       patterns[#patterns + 1] = { text, fn }
     end
   end

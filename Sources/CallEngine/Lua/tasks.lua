@@ -3,6 +3,14 @@
 local spawned = {}  -- those that belong to no call
 local last = 0
 
+-- Where the spawned functions of a call wait for the host to start them.
+local function waiting(h)
+  if not h then return spawned end
+  local record = call_record(h)
+  record.spawned = record.spawned or {}
+  return record.spawned
+end
+
 -- The tag of a task is its call's handle plus one; zero: no call.
 function enter_call(h) tag(h + 1) end
 
@@ -27,7 +35,7 @@ define("spawn", function(fn, options)
   if is_loading() then fail("spawn cannot be used while the script loads") end
   local h = current_call()
   last = last + 1
-  local index, owner = last, h and call_record(h).spawned or spawned
+  local index, owner = last, waiting(h)
   owner[index] = fn
   local good, problem = host(OP.spawn, h, index)
   if good == nil then
@@ -38,7 +46,7 @@ define("spawn", function(fn, options)
 end)
 
 entry("spawned", function(h, index)
-  local owner = h and call_record(h).spawned or spawned
+  local owner = waiting(h)
   local fn = owner[index]
   if not fn then return end
   owner[index] = nil

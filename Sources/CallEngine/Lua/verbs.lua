@@ -60,13 +60,15 @@ function verbs.on_hangup(call, fn)
   if type(index) == "table" then
     fn(error_value(index), call)  -- the call is over: at once
   else
-    call_record(h).hooks[index] = fn
+    local record = call_record(h)
+    record.hooks = record.hooks or {}
+    record.hooks[index] = fn
   end
 end
 
 entry("hangup_hook", function(h, index, info)
   local record = call_record(h)
-  local fn = record.hooks[index]
+  local fn = record.hooks and record.hooks[index]
   if not fn then return end
   record.hooks[index] = nil
   enter_call(h)

@@ -126,13 +126,19 @@ public final class BindingTable: Sendable {
     for stripe in stripes {
       changes += stripe.users.withLock { users in
         guard users.earliest <= nowSeconds else { return [] }
-        users.earliest = .max
         var gone: [BindingChange] = []
+        var earliest = Int64.max
         for (user, entries) in users.entries {
-          let over = entries.filter { $0.binding.expires <= nowSeconds }
-          gone += over.map { .remove(user: user, contact: $0.binding.contact) }
-          users.set(user, over.isEmpty ? entries : entries.filter { $0.binding.expires > nowSeconds })
+          let over = entries.contains { $0.binding.expires <= nowSeconds }
+          let kept = over ? entries.filter { $0.binding.expires > nowSeconds } : entries
+          for entry in kept { earliest = min(earliest, entry.binding.expires) }
+          guard over else { continue }
+          for entry in entries where entry.binding.expires <= nowSeconds {
+            gone.append(.remove(user: user, contact: entry.binding.contact))
+          }
+          users.set(user, kept)
         }
+        users.earliest = earliest
         return gone
       }
     }

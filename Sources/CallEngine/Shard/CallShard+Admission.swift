@@ -69,6 +69,13 @@ extension CallShard {
     return settings.ownAddresses.contains(ip)
   }
 
+  /// A literal address is ours only with a port that we listen on: other servers may live on the same machine.
+  func isOurPort(_ uri: URI) -> Bool {
+    guard IPAddress(bytes: uri.host) != nil else { return true }
+    let port = uri.port ?? 5060
+    return settings.listeners.contains { $0.local.port == port || $0.advertised.port == port }
+  }
+
   // MARK: REGISTER
 
   func register(_ id: ServerTransactionID, _ message: Message) {

@@ -100,7 +100,10 @@ extension MediaCore {
 
   private mutating func close(_ slot: Int) {
     let released = id(slot)
-    events.removeAll { $0.event.endpoint == released }
+    events.removeAll {
+      if case .statistics = $0.event { return false }
+      return $0.event.endpoint == released
+    }
     if slots[slot].generator >= 0 { remove(Int(slots[slot].generator)) }
     unroute(slot)
     unwatch(slot)

@@ -49,7 +49,8 @@ public final class MediaPlane: Sendable {
     self.configuration = configuration
     var workers: [MediaWorker] = []
     for index in 0..<configuration.workers {
-      workers.append(try MediaWorker(index: index, capacity: capacity, deliver: events))
+      workers.append(
+        try MediaWorker(index: index, capacity: capacity, gathering: configuration.gathering, deliver: events))
     }
     self.workers = workers
     helper = try MediaHelper()

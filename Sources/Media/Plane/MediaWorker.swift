@@ -13,6 +13,7 @@ final class MediaWorker: @unchecked Sendable {
   let ports: SlotMemory<PortSlot>
   private let streams: SlotMemory<StreamState>
   private let capacity: Int
+  private let gatheringLimit: Instant.Span
   private let deliver: Deliver
 
   /// Since the start, for the metrics: relayed, generated, and received for nobody.
@@ -28,7 +29,10 @@ final class MediaWorker: @unchecked Sendable {
   /// While calls exist, commands that can wait are looked at so often.
   private static let attention = Instant.Span.seconds(1)
 
-  init(index: Int, capacity: Int, deliver: @escaping Deliver) throws(MediaError) {
+  init(
+    index: Int, capacity: Int, gathering: Instant.Span, deliver: @escaping Deliver
+  ) throws(MediaError) {
+    gatheringLimit = gathering
     self.index = index
     self.capacity = capacity
     self.deliver = deliver
@@ -57,6 +61,7 @@ final class MediaWorker: @unchecked Sendable {
     }
     var inputs: [WorkerInput] = []
     var now = MediaClock.now()
+    var gathering = Gathering(limit: gatheringLimit, now: now)
     while !ring.stopped {
       let count = Int(cnet_epoll_wait(epoll, ready, Int32(Self.batch), sleep(core, now)))
       now = MediaClock.now()
@@ -70,6 +75,7 @@ final class MediaWorker: @unchecked Sendable {
         receive(&core, mark, packet, now: now)
         if i & 15 == 15 { now = MediaClock.now() }
       }
+      gathering.handled(max(count, 0), now: now)
       if core.hasReports || now >= core.deadline {
         var quota = Self.generatedBatch
         while quota > 0, let made = core.poll(now: now, into: packet) {
@@ -83,6 +89,7 @@ final class MediaWorker: @unchecked Sendable {
       relayed.store(core.relayed, ordering: .relaxed)
       generated.store(core.generatedPackets, ordering: .relaxed)
       strays.store(core.strays, ordering: .relaxed)
+      if count > 0, gathering.wait > .zero { cnet_pause(gathering.wait.nanoseconds) }
     }
   }
 
@@ -170,8 +177,12 @@ final class MediaWorker: @unchecked Sendable {
     guard !core.events.isEmpty else { return }
     var events = core.events
     core.events.removeAll(keepingCapacity: true)
-    // Its owner may have released an endpoint while the event was on its way.
-    events.removeAll { ports.base[Int($0.event.endpoint.slot)].leased.load(ordering: .acquiring) != $0.event.endpoint.generation }
+    // Its owner may have released an endpoint while the event was on its way; the counters that it asked for before
+    // are still wanted.
+    events.removeAll {
+      if case .statistics = $0.event { return false }
+      return ports.base[Int($0.event.endpoint.slot)].leased.load(ordering: .acquiring) != $0.event.endpoint.generation
+    }
     while let owner = events.first?.owner {
       deliver(owner, events.filter { $0.owner == owner }.map(\.event))
       events.removeAll { $0.owner == owner }

@@ -33,6 +33,7 @@ extension ConfigurationReader {
         }
         return endpoint
       }
+      section.later("http", unless: configuration.control.http == nil, "the HTTP interface")
     }
     root.section("log") { section in
       section.read("level", into: &configuration.log.level) { value in

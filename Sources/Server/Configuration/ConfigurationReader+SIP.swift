@@ -4,7 +4,6 @@ import SIPDigest
 
 extension ConfigurationReader {
   static func readSIP(_ root: ConfigurationSection, into sip: inout ServerConfiguration.SIP) {
-    var listenPlaces: [ConfigurationValue] = []
     root.section("sip") { section in
       section.read("listen", into: &sip.listen) { value in
         guard let values = value.listOrOne() else { return nil }
@@ -13,7 +12,6 @@ extension ConfigurationReader {
         return values.compactMap { value in
           guard let listener = listener(value) else { return nil }
           if listener.endpoint.port != 0, !seen.insert(listener).inserted { value.fail("\(listener) is listed twice") }
-          listenPlaces.append(value)
           return listener
         }
       }
@@ -26,10 +24,6 @@ extension ConfigurationReader {
       }
       section.section("tls") { readTLS($0, into: &sip) }
       section.read("shards", into: &sip.shards) { $0.integer(in: 0...128) }
-    }
-    guard sip.tls == nil else { return }
-    for (listener, place) in zip(sip.listen, listenPlaces) where [.tls, .wss].contains(listener.transport) {
-      place.fail("\(listener) needs sip.tls.certificate and sip.tls.key")
     }
   }
 
@@ -57,12 +51,18 @@ extension ConfigurationReader {
       value.fail("unknown transport \"\(parts[0])\"\(ConfigurationValue.hint(String(parts[0]), names))")
       return nil
     }
+    guard isServed(transport) else {
+      value.fail("listening on \(parts[0]) comes with a later release")
+      return nil
+    }
     guard let endpoint = Endpoint(parts[1]) else {
       value.fail("\"\(parts[1])\" is not ADDRESS:PORT, such as 127.0.0.1:5060 or [::1]:5060")
       return nil
     }
     return .init(transport: transport, endpoint: endpoint)
   }
+
+  private static func isServed(_ transport: Transport) -> Bool { transport == .udp || transport == .tcp }
 
   private static func algorithms(_ value: ConfigurationValue) -> [DigestAlgorithm]? {
     guard let values = value.listOrOne() else { return nil }
@@ -100,6 +100,11 @@ extension ConfigurationReader {
         section.place.fail("username and password belong together: give both or neither")
       }
       if trunk.register, trunk.username == nil { section.place.fail("register needs a username and a password") }
+      section.later("transport", unless: isServed(trunk.transport), "a trunk over \(trunk.transport.parameterName)")
+      section.later("username", unless: trunk.username == nil, "a trunk that asks for a password")
+      section.later("register", unless: !trunk.register, "registering with a trunk")
+      section.later("max_calls", unless: trunk.maxCalls == 0, "a limit of calls on a trunk")
+      section.later("calls_per_second", unless: trunk.callsPerSecond == 0, "a limit of calls on a trunk")
       guard let name, host != nil else { return nil }
       if !names.insert(name).inserted { section.place.fail("a second trunk named \"\(name)\"") }
       return trunk

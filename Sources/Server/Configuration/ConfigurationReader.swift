@@ -3,10 +3,11 @@ import Yams
 
 /// Reads the configuration file: YAML, strict. An unknown key, a wrong type and a bad value are faults with file and line,
 /// all of them reported at once. A key without a value keeps its default. Relative paths are taken from the file's folder.
+/// A key marked † is kept for a later release: any value but its default is a fault.
 ///
 /// | key | type | default | |
 /// | --- | --- | --- | --- |
-/// | `sip.listen` | list of `TRANSPORT:ADDRESS:PORT` | `[udp:127.0.0.1:5060, tcp:127.0.0.1:5060]` | udp, tcp, tls, ws, wss; `"udp:[::1]:5060"` for IPv6; port 0: the kernel's choice |
+/// | `sip.listen` | list of `TRANSPORT:ADDRESS:PORT` | `[udp:127.0.0.1:5060, tcp:127.0.0.1:5060]` | udp, tcp; tls, ws, wss †; `"udp:[::1]:5060"` for IPv6; port 0: the kernel's choice |
 /// | `sip.domain` | host name | `nightjar.local` | digest realm and domain of the users |
 /// | `sip.advertise` | address, or one a family | null | what Contact, Via and SDP say behind a NAT |
 /// | `sip.auth.algorithms` | list of `MD5`, `SHA-256` | `[MD5, SHA-256]` | one challenge each, in this order |
@@ -38,19 +39,19 @@ import Yams
 /// | `access[].authenticate` | truth value | true | |
 /// | `trunks[].name` | text | required | as in `trunk/NAME/NUMBER` |
 /// | `trunks[].host` | `HOST` or `HOST:PORT` | required | |
-/// | `trunks[].transport` | udp, tcp, tls, ws, wss | udp | |
-/// | `trunks[].username`, `.password` | text | null | both or neither |
-/// | `trunks[].register` | truth value | false | needs a username |
+/// | `trunks[].transport` | udp, tcp; tls, ws, wss † | udp | |
+/// | `trunks[].username`, `.password` | text | null | both or neither † |
+/// | `trunks[].register` | truth value | false | needs a username † |
 /// | `trunks[].ping` | seconds | 30 | between two OPTIONS; 0: none |
 /// | `trunks[].context` | text | `public` | of the calls that come from it |
 /// | `trunks[].sources` | address or CIDR, or a list | `[]` | where its calls come from; matched before `access` |
-/// | `trunks[].max_calls` | number | 0 | 0: no limit |
-/// | `trunks[].calls_per_second` | number | 0 | 0: no limit |
+/// | `trunks[].max_calls` | number | 0 | 0: no limit † |
+/// | `trunks[].calls_per_second` | number | 0 | 0: no limit † |
 /// | `storage.url` | `sqlite:PATH` | `sqlite:data/nightjar.db` | `sqlite::memory:` keeps nothing |
 /// | `records.csv`, `records.json` | path | null | files beside the database: CSV, JSON lines |
 /// | `records.keep_days` | 0…36500 | 90 | 0: for ever |
 /// | `control.socket` | path | `run/nightjar.sock` | Unix domain socket, mode 0600 |
-/// | `control.http` | `ADDRESS:PORT` | null | |
+/// | `control.http` | `ADDRESS:PORT` | null | † |
 /// | `log.level` | trace … critical | info | |
 /// | `log.format` | text, json | text | |
 public enum ConfigurationReader {

@@ -63,6 +63,13 @@ final class ConfigurationSection {
     }
   }
 
+  /// For a key whose part comes with a later release: a limit that does not hold, or a transport that is not encrypted,
+  /// must not pass for one that is.
+  func later(_ key: String, unless isDefault: Bool, _ what: String) {
+    guard !isDefault, let value = entries.first(where: { $0.key == key })?.value else { return }
+    value.fail("\(what) comes with a later release")
+  }
+
   /// Notes a fault for each key that was not read.
   func finish() {
     for (key, value) in entries where !known.contains(key) {

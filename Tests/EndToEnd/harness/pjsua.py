@@ -1,190 +1,244 @@
-"""A second make of real phone: pjsua2, where its Python package is installed. One library instance a process, so all the
-phones of a test are accounts of it, each with a transport and a port of its own."""
-import itertools
+"""A second make of real phone: pjsua2, where its Python package is installed. Each phone is a process of its own (this
+file, run as a program): the library is one a process, and aborts where its objects outlive it.
+
+Between the two: lines of JSON, commands in, events out."""
+import importlib.util
+import json
 import os
-import threading
+import subprocess
+import sys
 import time
 from pathlib import Path
 
-from . import audio, ports
-from .wait import until
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-try:
-    import pjsua2 as pj
-except ImportError:
-    pj = None
+from harness import audio, ports  # noqa: E402
+from harness.wait import PATIENCE, until  # noqa: E402
+
+SPEAKS = "voice.wav"
 
 
 def missing() -> str | None:
-    return None if pj else "the Python package pjsua2 is not installed"
-
-
-if pj:
-
-    class _Call(pj.Call):
-        def __init__(self, account, call_id=pj.PJSUA_INVALID_ID):
-            super().__init__(account, call_id)
-            self.account = account
-            self.states: list[tuple[str, int, str]] = []
-            self.media_active = False
-            self.recorder = self.player = None
-            self.recording = account.phone.folder / f"heard-{next(account.phone.numbers)}.wav"
-
-        def onCallState(self, prm):
-            info = self.getInfo()
-            self.states.append((info.stateText, info.lastStatusCode, info.lastReason))
-
-        def onCallMediaState(self, prm):
-            info = self.getInfo()
-            for index, media in enumerate(info.media):
-                if media.type == pj.PJMEDIA_TYPE_AUDIO and media.status in (
-                        pj.PJSUA_CALL_MEDIA_ACTIVE, pj.PJSUA_CALL_MEDIA_REMOTE_HOLD):
-                    stream = self.getAudioMedia(index)
-                    if self.recorder is None:
-                        self.recorder = pj.AudioMediaRecorder()
-                        self.recorder.createRecorder(str(self.recording))
-                        self.player = pj.AudioMediaPlayer()
-                        self.player.createPlayer(str(self.account.phone.voice))
-                    stream.startTransmit(self.recorder)
-                    self.player.startTransmit(stream)
-                    self.media_active = True
-
-    class _Account(pj.Account):
-        def __init__(self, phone):
-            super().__init__()
-            self.phone = phone
-
-        def onRegState(self, prm):
-            self.phone.registration = prm.code
-
-        def onIncomingCall(self, prm):
-            self.phone.calls.append(_Call(self, prm.callId))
-
-
-class Library:
-    """Start once; phones are made from it."""
-
-    def __init__(self):
-        config = pj.EpConfig()
-        config.uaConfig.threadCnt = 0
-        config.uaConfig.mainThreadOnly = True
-        config.logConfig.level = int(os.environ.get("PJSUA_LOG", "0"))
-        config.logConfig.consoleLevel = config.logConfig.level
-        config.medConfig.clockRate = audio.RATE
-        config.medConfig.sndClockRate = audio.RATE
-        config.medConfig.noVad = True
-        config.medConfig.ecTailLen = 0
-        self.endpoint = pj.Endpoint()
-        self.endpoint.libCreate()
-        self.endpoint.libInit(config)
-        self.endpoint.libStart()
-        self.endpoint.audDevManager().setNullDev()
-        self.thread = threading.get_ident()
-        self.phones: list["Pjsua"] = []
-
-    def poll(self) -> None:
-        self.endpoint.libHandleEvents(5)
-
-    def until(self, condition, what: str, timeout: float = 10):
-        def polled():
-            self.poll()
-            return condition()
-        return until(polled, what, timeout, interval=0.001)
-
-    def close(self) -> None:
-        for phone in self.phones:
-            phone.shut()
-        # Calls end and accounts unregister in the event loop; give it the turns it needs.
-        end = time.monotonic() + 1
-        while time.monotonic() < end and any(c.isActive() for p in self.phones for c in p.calls):
-            self.poll()
-        for phone in self.phones:
-            for call in phone.calls:
-                # A test may still hold the call, and its destructor must not run once the library is gone.
-                for thing in (call, call.recorder, call.player):
-                    if thing is not None:
-                        thing.thisown = False
-            phone.account.shutdown()
-        self.endpoint.libDestroy()
+    """Why there is no pjsua2 here, or None."""
+    return None if importlib.util.find_spec("pjsua2") else "the Python package pjsua2 is not installed"
 
 
 class Pjsua:
-    def __init__(self, library: Library, folder: Path, user: str, password: str, server: str, domain: str,
-                 tone: int = 1000, codecs: tuple = ("PCMU", "PCMA"), ip: str = "127.0.0.1"):
-        self.library, self.folder, self.user = library, Path(folder), user
+    """`tone`: the frequency that this phone speaks."""
+
+    def __init__(self, folder: Path, user: str, password: str, server: str, domain: str, tone: int = 1000,
+                 ip: str = "127.0.0.1"):
+        self.user, self.folder = user, Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.numbers = itertools.count()
-        self.voice = self.folder / "voice.wav"
-        audio.write_wav(self.voice, audio.tone(tone, 2))
-        self.registration = 0
-        self.calls: list = []
-        transport = pj.TransportConfig()
-        transport.port = ports.port()
-        transport.boundAddress = ip
-        transport.publicAddress = ip
-        identifier = library.endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
-        for codec in library.endpoint.codecEnum2():
-            wanted = any(codec.codecId.startswith(c) for c in codecs)
-            library.endpoint.codecSetPriority(codec.codecId, 200 if wanted else 0)
-        config = pj.AccountConfig()
-        config.idUri = f"sip:{user}@{domain}"
-        config.regConfig.registrarUri = f"sip:{domain}"
-        config.regConfig.timeoutSec = 600
-        config.sipConfig.transportId = identifier
-        config.sipConfig.proxies.append(f"sip:{server};lr")
-        config.sipConfig.authCreds.append(pj.AuthCredInfo("digest", "*", user, 0, password))
-        media = pj.TransportConfig()
-        media.boundAddress = ip
-        media.publicAddress = ip
-        media.port = ports.block(20)[0]
-        config.mediaConfig.transportConfig = media
-        self.account = _Account(self)
-        self.account.create(config)
-        library.phones.append(self)
+        audio.write_wav(self.folder / SPEAKS, audio.tone(tone, 2))
+        self.events: list[dict] = []
+        self._buffer = b""
+        settings = {"user": user, "password": password, "server": server, "domain": domain, "ip": ip,
+                    "port": ports.port(), "media_port": ports.port(), "folder": str(self.folder)}
+        self._log = (self.folder / "pjsua.log").open("wb")
+        self.process = subprocess.Popen([sys.executable, __file__, json.dumps(settings)], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=self._log)
+        os.set_blocking(self.process.stdout.fileno(), False)
+
+    @property
+    def log(self) -> str:
+        return "\n".join(map(str, self.events)) + (self.folder / "pjsua.log").read_text(errors="replace")[-3000:]
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            try:
+                self._tell("quit")
+                self.process.wait(5 * PATIENCE)
+            except (OSError, subprocess.TimeoutExpired):
+                self.process.kill()
+                self.process.wait()
+        self._log.close()
+
+    def _tell(self, command: str, **parameters) -> None:
+        self.process.stdin.write(json.dumps({"command": command, **parameters}).encode() + b"\n")
+        self.process.stdin.flush()
+
+    def _read(self) -> None:
+        while data := self.process.stdout.read(65536):
+            self._buffer += data
+        while b"\n" in self._buffer:
+            line, _, self._buffer = self._buffer.partition(b"\n")
+            if line.startswith(b"{"):
+                self.events.append(json.loads(line))
+
+    def event(self, kind: str, timeout: float = 10, **wanted) -> dict:
+        """Waits for an event, and takes it and those before it."""
+
+        def found():
+            self._read()
+            return next((i + 1 for i, e in enumerate(self.events) if e["event"] == kind and all(
+                e.get(k) == v for k, v in wanted.items())), 0)
+
+        index = until(found, f"pjsua {self.user} to report {kind} {wanted or ''}", timeout)
+        taken = self.events[index - 1]
+        del self.events[:index]
+        return taken
+
+    # -- what a person does
 
     def registered(self) -> None:
-        self.library.until(lambda: self.registration, f"pjsua {self.user} to register")
-        assert self.registration == 200, f"REGISTER of pjsua {self.user}: {self.registration}"
+        code = self.event("registration")["code"]
+        assert code == 200, f"REGISTER of pjsua {self.user}: {code}"
 
-    def dial(self, uri: str):
-        call = _Call(self.account)
-        call.makeCall(uri, pj.CallOpParam(True))
-        self.calls.append(call)
-        return call
+    def dial(self, uri: str) -> None:
+        self._tell("dial", uri=uri)
 
-    def incoming(self, timeout: float = 10):
-        known = len(self.calls)
-        return self.library.until(lambda: self.calls[-1] if len(self.calls) > 0 and len(self.calls) >= known else None,
-                                  f"a call for pjsua {self.user}", timeout)
+    def accept(self, status: int = 200) -> None:
+        self._tell("answer", status=status)
 
-    def accept(self, call, status: int = 200) -> None:
-        parameters = pj.CallOpParam()
-        parameters.statusCode = status
-        call.answer(parameters)
+    def hang_up(self) -> None:
+        self._tell("hangup")
 
-    def hang_up(self, call, status: int = 0) -> None:
-        parameters = pj.CallOpParam()
-        parameters.statusCode = status
-        call.hangup(parameters)
+    def hold(self) -> None:
+        self._tell("hold")
 
-    def until_state(self, call, state: str, timeout: float = 10) -> tuple:
+    def resume(self) -> None:
+        self._tell("resume")
+
+    def until_state(self, state: str, timeout: float = 10) -> dict:
         """CALLING, INCOMING, EARLY, CONNECTING, CONFIRMED, DISCONNECTED."""
-        return self.library.until(lambda: next((s for s in call.states if s[0] == state), None),
-                                  f"pjsua {self.user} to see {state}; saw {call.states}", timeout)
+        return self.event("state", timeout, state=state)
 
-    def heard(self, call) -> list[int]:
-        return audio.read_wav(call.recording)[0] if call.recording.exists() else []
+    # -- what it hears
 
-    def until_hears(self, call, *frequencies: float, timeout: float = 10) -> None:
+    def heard(self) -> list[int]:
+        out: list[int] = []
+        for file in sorted(self.folder.glob("heard-*.wav")):
+            out += audio.read_wav(file)[0]
+        return out
+
+    def until_hears(self, *frequencies: float, timeout: float = 10) -> None:
         size = int(0.3 * audio.RATE)
 
         def now():
-            heard = self.heard(call)[-4 * size:]
+            heard = self.heard()[-4 * size:]
             return any(audio.hears(heard[i:i + size], *frequencies) for i in range(0, len(heard) - size + 1, size // 3))
 
-        self.library.until(now, f"pjsua {self.user} to hear {frequencies} Hz", timeout)
+        until(now, f"pjsua {self.user} to hear {frequencies} Hz", timeout, interval=0.1)
 
-    def shut(self) -> None:
-        for call in self.calls:
-            if call.isActive():
-                call.hangup(pj.CallOpParam())
+
+# -- the program
+
+
+def main(settings: dict) -> None:
+    import select
+
+    import pjsua2 as pj
+
+    folder = Path(settings["folder"])
+
+    def report(event: str, **what) -> None:
+        print(json.dumps({"event": event, **what}), flush=True)
+
+    class Call(pj.Call):
+        def __init__(self, account, call_id=pj.PJSUA_INVALID_ID):
+            super().__init__(account, call_id)
+            self.recorder = self.player = None
+
+        def onCallState(self, prm):
+            info = self.getInfo()
+            report("state", state=info.stateText, status=info.lastStatusCode, reason=info.lastReason)
+
+        def onCallMediaState(self, prm):
+            info = self.getInfo()  # kept: what is in it lives only as long
+            for index, media in enumerate(info.media):
+                if media.type != pj.PJMEDIA_TYPE_AUDIO:
+                    continue
+                names = {pj.PJSUA_CALL_MEDIA_ACTIVE: "active", pj.PJSUA_CALL_MEDIA_LOCAL_HOLD: "holding",
+                         pj.PJSUA_CALL_MEDIA_REMOTE_HOLD: "held"}
+                report("media", status=names.get(media.status, "none"))
+                if media.status not in (pj.PJSUA_CALL_MEDIA_ACTIVE, pj.PJSUA_CALL_MEDIA_REMOTE_HOLD):
+                    continue
+                stream = self.getAudioMedia(index)
+                if self.recorder is None:
+                    self.recorder = pj.AudioMediaRecorder()
+                    self.recorder.createRecorder(str(folder / f"heard-{time.monotonic():.3f}.wav"))
+                    self.player = pj.AudioMediaPlayer()
+                    self.player.createPlayer(str(folder / SPEAKS))
+                stream.startTransmit(self.recorder)
+                self.player.startTransmit(stream)
+
+    calls: list[Call] = []
+
+    class Account(pj.Account):
+        def onRegState(self, prm):
+            report("registration", code=prm.code)
+
+        def onIncomingCall(self, prm):
+            calls.append(Call(self, prm.callId))
+            report("incoming", **{"from": calls[-1].getInfo().remoteUri})
+
+    config = pj.EpConfig()
+    config.uaConfig.threadCnt = 0
+    config.uaConfig.mainThreadOnly = True
+    config.logConfig.level = config.logConfig.consoleLevel = 0
+    config.medConfig.clockRate = config.medConfig.sndClockRate = audio.RATE
+    config.medConfig.noVad = True
+    config.medConfig.ecTailLen = 0
+    endpoint = pj.Endpoint()
+    endpoint.libCreate()
+    endpoint.libInit(config)
+    transport = pj.TransportConfig()
+    transport.port = settings["port"]
+    transport.boundAddress = transport.publicAddress = settings["ip"]
+    identifier = endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
+    endpoint.libStart()
+    endpoint.audDevManager().setNullDev()
+    for codec in endpoint.codecEnum2():
+        endpoint.codecSetPriority(codec.codecId, 200 if codec.codecId.startswith("PCM") else 0)
+    wanted = pj.AccountConfig()
+    wanted.idUri = f"sip:{settings['user']}@{settings['domain']}"
+    wanted.regConfig.registrarUri = f"sip:{settings['domain']}"
+    wanted.regConfig.timeoutSec = 600
+    wanted.sipConfig.transportId = identifier
+    wanted.sipConfig.proxies.append(f"sip:{settings['server']};lr")
+    wanted.sipConfig.authCreds.append(pj.AuthCredInfo("digest", "*", settings["user"], 0, settings["password"]))
+    wanted.mediaConfig.transportConfig.boundAddress = settings["ip"]
+    wanted.mediaConfig.transportConfig.publicAddress = settings["ip"]
+    wanted.mediaConfig.transportConfig.port = settings["media_port"]
+    account = Account()
+    account.create(wanted)
+
+    def with_status(status: int) -> pj.CallOpParam:
+        parameters = pj.CallOpParam()
+        parameters.statusCode = status
+        return parameters
+
+    running = True
+    while running:
+        endpoint.libHandleEvents(10)
+        while select.select([sys.stdin], [], [], 0)[0]:
+            line = sys.stdin.readline()
+            order = json.loads(line) if line else {"command": "quit"}
+            match order["command"]:
+                case "dial":
+                    calls.append(Call(account))
+                    calls[-1].makeCall(order["uri"], pj.CallOpParam(True))
+                case "answer":
+                    calls[-1].answer(with_status(order["status"]))
+                case "hangup":
+                    calls[-1].hangup(pj.CallOpParam())
+                case "hold":
+                    calls[-1].setHold(pj.CallOpParam(True))
+                case "resume":
+                    parameters = pj.CallOpParam(True)
+                    parameters.opt.flag = pj.PJSUA_CALL_UNHOLD
+                    calls[-1].reinvite(parameters)
+                case "quit":
+                    running = False
+                    break
+    endpoint.hangupAllCalls()
+    end = time.monotonic() + 0.3
+    while time.monotonic() < end:
+        endpoint.libHandleEvents(10)
+    os._exit(0)  # without the library's destructors, which want an order that Python does not keep
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

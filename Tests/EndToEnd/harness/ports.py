@@ -1,7 +1,11 @@
-"""Free loopback ports, below the kernel's ephemeral range so that no client socket of somebody else lands on them."""
+"""Free loopback ports, outside the kernel's ephemeral range (32768–60999), where any client socket may land, and outside
+10000–31999, all of which a server with the default configuration on the same machine may hold."""
 import random
 import socket
 
+SINGLE = (61000, 65534)
+BLOCKS = (2000, 9998)
+LARGE = (10000, 31998)  # for the bench, which needs thousands at once
 _given: set[int] = set()
 
 
@@ -37,7 +41,7 @@ def _hosts() -> tuple[str, ...]:
 def port() -> int:
     """One port, free for UDP and TCP."""
     for _ in range(500):
-        candidate = random.randrange(20000, 31998, 2)
+        candidate = random.randrange(*SINGLE, 2)
         if candidate not in _given and _free(candidate, hosts=_hosts()):
             _given.add(candidate)
             return candidate
@@ -47,9 +51,15 @@ def port() -> int:
 def block(count: int) -> tuple[int, int]:
     """A range of `count` UDP ports that begins with an even one: (first, last). For RTP."""
     for _ in range(200):
-        first = random.randrange(10000, 19998 - count, 2)
+        low, high = BLOCKS if count <= 4000 else LARGE
+        first = random.randrange(low, high - count, 2)
         ports = range(first, first + count)
         if _given.isdisjoint(ports) and all(_free(p, (socket.SOCK_DGRAM,), _hosts()) for p in ports):
             _given.update(ports)
             return first, first + count - 1
     raise RuntimeError("no free block of ports")
+
+
+def give_back(ports: range) -> None:
+    """The ports of a server that has ended may be another's."""
+    _given.difference_update(ports)

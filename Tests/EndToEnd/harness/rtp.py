@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from . import audio
 from .message import Sdp, make_sdp
+from .ports import SINGLE
 from .wait import until
 
 _random = random.Random()
@@ -58,7 +59,7 @@ class Rtp:
 
     def _bind_pair(self) -> int:
         for _ in range(200):
-            port = _random.randrange(20000, 31998, 2)
+            port = _random.randrange(*SINGLE, 2)
             try:
                 self.socket.bind((self.ip, port))
             except OSError:

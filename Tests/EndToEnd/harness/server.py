@@ -130,6 +130,7 @@ class Server:
 
     def stop(self, timeout: float = 10) -> int | None:
         """SIGTERM drains; a second one ends at once. Returns the exit status."""
+        ports.give_back(self.media_range)
         if self.process is None:
             return None
         for patience in (1.0, timeout * PATIENCE):

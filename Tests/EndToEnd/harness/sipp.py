@@ -39,6 +39,8 @@ class Sipp:
         command = ["sipp", "-sf", script, "-i", f"[{ip}]" if ":" in ip else ip, "-p", str(self.port), "-t", transport,
                    "-nostdin", "-trace_err", "-error_file", self.errors, "-trace_stat", "-stf", self.stats_file, "-fd", "1",
                    "-timeout", f"{int(seconds * PATIENCE)}s", "-timeout_error", "-max_retrans", "5"]
+        if transport[1] == "n":
+            command += ["-max_socket", "2000"]
         if to:
             command += ["-s", user, "-r", str(rate)]
         if calls:
