@@ -18,6 +18,39 @@ let posix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 
+let tests: [Target] = [
+  .testTarget(name: "SIPMessageTests", dependencies: ["NetCore", "SIPMessage"], swiftSettings: strict),
+  .testTarget(name: "SDPTests", dependencies: ["NetCore", "SDP"], swiftSettings: strict),
+  .testTarget(name: "SIPDigestTests", dependencies: ["NetCore", "SIPMessage", "SIPDigest"], swiftSettings: strict),
+  .testTarget(
+    name: "SIPTransactionTests", dependencies: ["NetCore", "SIPMessage", "SIPTransaction"], swiftSettings: strict),
+  .testTarget(
+    name: "SIPDialogTests", dependencies: ["NetCore", "SIPMessage", "SDP", "SIPDialog", "SIPTransaction"],
+    swiftSettings: strict),
+  .testTarget(name: "LuaRuntimeTests", dependencies: ["CLuaBridge", "LuaRuntime"], swiftSettings: base),
+  .testTarget(name: "MediaTests", dependencies: ["NetCore", "CNet", "CSndfile", "Media"], swiftSettings: base),
+  .testTarget(
+    name: "CallEngineTests",
+    dependencies: [
+      "NetCore", "SIPMessage", "SDP", "SIPDigest", "SIPTransaction", "SIPDialog", "LuaRuntime", "Media", "CallEngine",
+      "TestSupport", log,
+    ], swiftSettings: strict),
+  .testTarget(
+    name: "TestSupportTests",
+    dependencies: ["NetCore", "SIPMessage", "SDP", "SIPTransaction", "SIPDialog", "CallEngine", "TestSupport"],
+    swiftSettings: strict),
+  .testTarget(
+    name: "SIPTransportTests", dependencies: ["NetCore", "SIPMessage", "SIPTransport", nio, posix, log],
+    swiftSettings: strict),
+  .testTarget(
+    name: "StorageTests",
+    dependencies: ["Storage", "CallEngine", "NetCore", .product(name: "GRDB", package: "GRDB.swift"), log],
+    swiftSettings: strict),
+  .testTarget(
+    name: "ServerTests",
+    dependencies: ["Server", "Storage", "CallEngine", "NetCore", "SIPDigest", log, nio, posix], swiftSettings: strict),
+]
+
 let package = Package(
   name: "nightjar",
   products: [.executable(name: "nightjar", targets: ["nightjar"])],
@@ -68,7 +101,9 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "TestSupport",
-      dependencies: ["NetCore", "SIPMessage", "SDP", "SIPTransaction", "LuaRuntime", "Media", "CallEngine"],
+      dependencies: [
+        "NetCore", "SIPMessage", "SDP", "SIPDigest", "SIPDialog", "SIPTransaction", "LuaRuntime", "Media", "CallEngine",
+      ],
       swiftSettings: strict),
-  ]
+  ] + tests
 )

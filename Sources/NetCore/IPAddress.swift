@@ -48,6 +48,11 @@ public struct IPAddress: Hashable, Sendable {
   /// `0.0.0.0` or `::`: in a `c=` line the old way to hold (RFC 3264 §8.4).
   public var isUnspecified: Bool { high == 0 && low == 0 }
 
+  /// The IPv4 address of `::ffff:1.2.3.4`, as a socket of both families sees IPv4 peers; any other as it is.
+  public var unmapped: IPAddress {
+    family == .v6 && high == 0 && low >> 32 == 0xffff ? IPAddress(v4: UInt32(truncatingIfNeeded: low)) : self
+  }
+
   /// The 4 or 16 octets in network order.
   public var octets: [UInt8] {
     switch family {

@@ -9,7 +9,8 @@ struct BoundSocket: ~Copyable {
   let address: ListenAddress
 
   /// Binds for UDP (`sharing`: SO_REUSEPORT, one socket a shard), or binds and listens for a stream transport.
-  init(_ wanted: ListenAddress, sharing: Bool = false, datagrams: DatagramOptions, backlog: Int32) throws(TransportError)
+  init(_ wanted: ListenAddress, sharing: Bool = false, datagrams: DatagramOptions, backlog: Int32)
+    throws(TransportError)
   {
     let isDatagram = !wanted.transport.isReliable
     let family = wanted.endpoint.ip.family == .v4 ? AF_INET : AF_INET6

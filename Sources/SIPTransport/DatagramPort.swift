@@ -23,9 +23,9 @@ final class DatagramPort {
 
   let listener: UInt8
   let local: Endpoint
-  private let descriptor: CInt
+  let descriptor: CInt
   private let queueLimit: Int
-  private var queue: CircularBuffer<([UInt8], Endpoint)> = []
+  private var queue: CircularBuffer<Waiting> = []
   /// NIO's side, replaced should it ever close.
   var channel: (any Channel)?
 
@@ -77,49 +77,31 @@ final class DatagramPort {
     }
   }
 
-  /// recvmsg(2) with IP_PKTINFO or IPV6_PKTINFO, which NIO has switched on (`receivePacketInfo`).
-  private func receiveMessage(
-    _ buffer: DatagramBuffer, _ remote: inout Endpoint?, _ destination: inout IPAddress?
-  ) -> Int {
-    let descriptor = self.descriptor
-    let family = local.ip.family
-    var found: IPAddress?
-    let count = unsafe Endpoint.fromSocketName(&remote) { name, length in
-      var data = unsafe iovec(iov_base: buffer.bytes.baseAddress, iov_len: buffer.bytes.count)
-      return unsafe withUnsafeMutablePointer(to: &data) { data in
-        var header = unsafe msghdr()
-        unsafe header.msg_name = UnsafeMutableRawPointer(name)
-        unsafe header.msg_namelen = length
-        unsafe header.msg_iov = data
-        unsafe header.msg_iovlen = 1
-        unsafe header.msg_control = buffer.control.baseAddress
-        unsafe header.msg_controllen = buffer.control.count
-        let count = unsafe recvmsg(descriptor, &header, 0)
-        unsafe length = header.msg_namelen
-        if count >= 0 { found = unsafe buffer.destination(family, controlLength: Int(header.msg_controllen)) }
-        return count
-      }
-    }
-    destination = found
-    return count
-  }
-
   // MARK: Out
+
+  private struct Waiting {
+    var bytes: [UInt8]
+    var remote: Endpoint
+    var source: IPAddress
+  }
 
   var isBlocked: Bool { !queue.isEmpty }
 
-  func send(_ bytes: [UInt8], to remote: Endpoint) -> Outcome {
-    guard queue.isEmpty else { return enqueue(bytes, remote) }
-    let outcome = attempt(bytes, remote)
-    return outcome == .queued ? enqueue(bytes, remote) : outcome
+  /// `source`: the address to send from where this port has more than one. An answer comes from the address that the
+  /// request went to (RFC 3581 §4), or no NAT lets it through.
+  func send(_ bytes: [UInt8], to remote: Endpoint, from source: IPAddress) -> Outcome {
+    let waiting = Waiting(bytes: bytes, remote: remote, source: source)
+    guard queue.isEmpty else { return enqueue(waiting) }
+    let outcome = attempt(waiting)
+    return outcome == .queued ? enqueue(waiting) : outcome
   }
 
   /// Sends what waits until the system is full again; those that turn out to be impossible are dropped.
   func retry() -> (sent: Int, impossible: Int) {
     var sent = 0
     var impossible = 0
-    while let (bytes, remote) = queue.first {
-      switch attempt(bytes, remote) {
+    while let waiting = queue.first {
+      switch attempt(waiting) {
       case .sent: sent += 1
       case .queued: return (sent, impossible)
       case .dropped, .impossible: impossible += 1
@@ -129,27 +111,39 @@ final class DatagramPort {
     return (sent, impossible)
   }
 
-  private func enqueue(_ bytes: [UInt8], _ remote: Endpoint) -> Outcome {
+  private func enqueue(_ waiting: Waiting) -> Outcome {
     guard queue.count < queueLimit else { return .dropped }
-    queue.append((bytes, remote))
+    queue.append(waiting)
     return .queued
   }
 
-  private func attempt(_ bytes: [UInt8], _ remote: Endpoint) -> Outcome {
-    let descriptor = self.descriptor
+  private func attempt(_ waiting: Waiting) -> Outcome {
+    let isChosen = isWildcard && waiting.source.family == local.ip.family && !waiting.source.isUnspecified
+    var source = isChosen ? waiting.source : nil
     while true {
-      let result = unsafe bytes.withUnsafeBytes { data in
-        unsafe remote.withSocketName { name, length in
-          unsafe sendto(descriptor, data.baseAddress, data.count, Int32(MSG_NOSIGNAL), name, length)
+      let result =
+        if let source {
+          sendMessage(waiting.bytes, waiting.remote, source)
+        } else {
+          sendTo(waiting.bytes, waiting.remote)
         }
-      }
       if result >= 0 { return .sent }
       switch errno {
       case EINTR: continue
       case EAGAIN, ENOBUFS, ENOMEM: return .queued
+      // Not an address of this machine (any more): the system chooses.
+      case EINVAL where source != nil, ENETUNREACH where source != nil: source = nil
       default: return .impossible
       }
     }
   }
-}
 
+  private func sendTo(_ bytes: [UInt8], _ remote: Endpoint) -> Int {
+    let descriptor = self.descriptor
+    return unsafe bytes.withUnsafeBytes { data in
+      unsafe remote.withSocketName { name, length in
+        unsafe sendto(descriptor, data.baseAddress, data.count, Int32(MSG_NOSIGNAL), name, length)
+      }
+    }
+  }
+}

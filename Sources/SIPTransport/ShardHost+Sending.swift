@@ -15,7 +15,7 @@ extension ShardHost {
       counters.sendFailures.bump()
       return notes.append(.failed(flow))
     }
-    switch port.send(bytes, to: flow.remote) {
+    switch port.send(bytes, to: flow.remote, from: flow.local.ip) {
     case .sent: counters.sent.bump()
     case .queued: timer.wantRetry(now: .now)
     case .dropped: counters.sendDrops.bump()

@@ -57,8 +57,12 @@ final class StreamConnection: ChannelInboundHandler {
   // MARK: In
 
   func channelActive(context: ChannelHandlerContext) {
-    guard let local = context.localAddress.flatMap(Endpoint.init), let remote = context.remoteAddress.flatMap(Endpoint.init)
-    else { return end(.byPeer) }
+    guard let local = context.localAddress.flatMap(Endpoint.init),
+      let remote = context.remoteAddress.flatMap(Endpoint.init)
+    else {
+      end(.byPeer)
+      return context.close(promise: nil)
+    }
     switch state {
     case .accepted:
       guard let id = host.connections.insert(self) else { return context.close(promise: nil) }

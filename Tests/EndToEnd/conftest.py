@@ -72,7 +72,7 @@ def server(own, tmp_path):
 
     yield make
     for one in made:
-        assert one.process is None or one.alive or getattr(one, "expected_to_end", False), \
+        assert one.process is None or one.alive or one.expected_to_end, \
             f"the server ended by itself with {one.process.returncode}:\n{one.log[-4000:]}"
 
 

@@ -151,6 +151,18 @@ import Testing
     }
   }
 
+  @Test("A wildcard socket sends from an address that is not its machine's as the system chooses")
+  func foreignSource() async throws {
+    try await ToyGroup.run(["udp:0.0.0.0:0"]) { group, _ in
+      let phone = try Peer(ListenAddress(.udp, try #require(Endpoint("127.0.0.1:\(group.listeners[0].endpoint.port)"))))
+      for local in ["192.0.2.1:5060", "[2001:db8::1]:5060", "0.0.0.0:5060", "127.0.0.1:5060"] {
+        let flow = Flow(transport: .udp, listener: 0, remote: phone.local, local: try #require(Endpoint(local)))
+        #expect(group.post(.send(Array(local.utf8), flow), to: 0))
+        #expect(try phone.text() == local)
+      }
+    }
+  }
+
   @Test("Under load the loop's streams, items and timers have their turn")
   func busyLoop() async throws {
     try await ToyGroup.run(["udp:127.0.0.1:0", "tcp:127.0.0.1:0"], adjust: { $0.datagrams.busyRate = 1 }) {

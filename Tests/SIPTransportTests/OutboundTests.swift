@@ -68,7 +68,8 @@ import Testing
     }
   }
 
-  @Test("A connection that is gone fails the flow that names it, and every shard learns that it closed", arguments: [1, 3])
+  @Test(
+    "A connection that is gone fails the flow that names it, and every shard learns that it closed", arguments: [1, 3])
   func gone(_ shards: Int) async throws {
     try await ToyGroup.run(Self.tcp, shards: shards) { group, recorder in
       var phone: Peer? = try Peer(group.listeners[0])

@@ -109,7 +109,9 @@ final class Peer {
   /// The next message of a stream that has no body.
   func nextHead() throws -> String {
     while true {
-      if let end = (0..<max(0, buffer.count - 3)).first(where: { buffer[$0..<($0 + 4)].elementsEqual([13, 10, 13, 10]) }) {
+      if let end = (0..<max(0, buffer.count - 3)).first(where: {
+        buffer[$0..<($0 + 4)].elementsEqual([13, 10, 13, 10])
+      }) {
         defer { buffer.removeFirst(end + 4) }
         return String(decoding: buffer[..<(end + 4)], as: UTF8.self)
       }

@@ -32,7 +32,9 @@ import Testing
       #expect(try phone.text() == "\r\n")
       try phone.send(options(via: "TCP") + "\r\n\r\n" + options(via: "TCP"))
       var text = ""
-      while text.split(separator: "SIP/2.0 200", omittingEmptySubsequences: false).count < 3 || !text.hasSuffix("\r\n\r\n") {
+      while text.split(separator: "SIP/2.0 200", omittingEmptySubsequences: false).count < 3
+        || !text.hasSuffix("\r\n\r\n")
+      {
         text += try phone.text()
       }
       #expect(text.contains("\r\n\r\n\r\nSIP/2.0 200"))

@@ -21,10 +21,7 @@ extension CallShard {
     // RFC 3261 §14.2: one INVITE at a time in a dialog, in either direction.
     if leg.serverInvite != nil { return reply(id, message, 500) { $0.header(.retryAfter, number: 2) } }
     if leg.clientInvite != nil || leg.unacknowledged != nil { return reply(id, message, 491) }
-    guard hasSDP_(message) else {
-      if !message.body.isEmpty {
-        return reply(id, message, 415) { $0.header(.accept, "application/sdp" as StaticString) }
-      }
+    guard !message.body.isEmpty else {
       // No offer: we make ours, as it stands (RFC 3264 §8: the same session, the same version); the ACK answers it.
       guard let sdp = leg.localSDP else { return reply(id, message, 488) }
       leg.serverInvite = id
@@ -33,9 +30,9 @@ extension CallShard {
     }
     let session: SessionDescription
     let audio: AudioStream
-    do {
-      session = try SessionDescription(parsing: message.body)
-      audio = try OfferAnswerSDP.audio(in: session)
+    do throws(SDPError) {
+      guard let offer = try description(in: message) else { return reply(id, message, 400) }
+      (session, audio) = offer
     } catch {
       return refuse(id, message, error)
     }
@@ -90,9 +87,7 @@ extension CallShard {
   /// The answer to an offer that our 2xx made; without one the call is ended (RFC 3264 §4, RFC 6337 §2).
   func answerInACK(_ leg: Leg, _ message: Message) {
     leg.awaitsAnswer = false
-    guard hasSDP_(message), let session = try? SessionDescription(parsing: message.body),
-      let audio = try? OfferAnswerSDP.audio(in: session)
-    else {
+    guard let (session, audio) = try? description(in: message) else {
       return hangUp(leg.call, .init(side: .system, status: 488, cause: .incompatibleDestination, text: "no answer"))
     }
     leg.remote = session
@@ -151,9 +146,7 @@ extension CallShard {
     leg.dialog?.refreshTarget(message)
     sendACK(leg, cseq: message.cseq, tag: message.toTag)
     guard leg.isLive else { return }
-    guard hasSDP_(message), let session = try? SessionDescription(parsing: message.body),
-      let audio = try? OfferAnswerSDP.audio(in: session)
-    else { return failReinvite(from, status: 488) }
+    guard let (session, audio) = try? description(in: message) else { return failReinvite(from, status: 488) }
     leg.remote = session
     leg.remoteAudio = audio
     sendMedia(leg)
@@ -175,7 +168,10 @@ extension CallShard {
 
   func reinviteFailed(_ leg: Leg, passedFrom from: Leg?, status: Int, _ message: Message? = nil) {
     leg.clientInvite = nil
-    if let saved = leg.saved { (leg.description, leg.localAudio) = saved }
+    if let (description, audio) = leg.saved {
+      leg.description.revert(to: description)
+      leg.localAudio = audio
+    }
     leg.saved = nil
     guard leg.isLive, leg.call.hangup == nil else { return }
     if status == 481 || status == 408 {

@@ -15,16 +15,11 @@ extension CallShard {
     var offer: SessionDescription?
     var audio: AudioStream?
     if !message.body.isEmpty {
-      guard hasSDP(message) else {
-        return reply(id, message, 415) { $0.header(.accept, "application/sdp" as StaticString) }
-      }
       do throws(SDPError) {
-        let session = try SessionDescription(parsing: message.body)
-        audio = try OfferAnswerSDP.audio(in: session)
+        (offer, audio) = try description(in: message) ?? (nil, nil)
         if let family = audio?.rtp.ip.family, !settings.mediaFamilies.contains(family) {
           throw SDPError.incompatibleAddress(family == .v6 ? "no IPv6 media here" : "no IPv4 media here")
         }
-        offer = session
       } catch {
         return refuse(id, message, error)
       }
@@ -58,16 +53,17 @@ extension CallShard {
     startScript(call)
   }
 
-  func hasSDP(_ message: Message) -> Bool {
-    guard let type = message.contentType else { return false }
-    let wanted: StaticString = "application/sdp"
-    let end = type.firstIndex { $0 == UInt8(ascii: ";") || $0 == UInt8(ascii: " ") } ?? type.endIndex
-    return type[..<end].map { $0 | 0x20 }.elementsEqual(wanted.description.utf8.map { $0 | 0x20 })
+  /// The session description that a message carries, and its first usable audio; nil where it carries none.
+  func description(in message: Message) throws(SDPError) -> (SessionDescription, AudioStream)? {
+    guard let body = try SDPBody.find(in: message.body, contentType: message.contentType) else { return nil }
+    let session = try SessionDescription(parsing: body)
+    return (session, try OfferAnswerSDP.audio(in: session))
   }
 
   /// A description that cannot be negotiated: its own status, and a Warning that says why (RFC 3261 §20.43).
   func refuse(_ id: ServerTransactionID, _ message: Message, _ error: SDPError) {
     reply(id, message, error.status) { writer in
+      if error.status == 415 { writer.header(.accept, "application/sdp" as StaticString) }
       if let warning = error.warningValue(agent: self.settings.domain) { writer.header(.warning, warning) }
       self.reason(&writer, Cause(status: error.status))
     }

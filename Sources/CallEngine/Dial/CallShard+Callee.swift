@@ -41,7 +41,7 @@ extension CallShard {
   }
 
   /// The caller's own list through a port of ours; where he made no offer, ours. Nil: no port left.
-  func offer(to leg: Leg, _ call: Call, _ dial: Dial) -> [UInt8]? {
+  func offer(to leg: Leg, _ call: Call, _ dial: Dial, codecs: [String]?) -> [UInt8]? {
     let family = leg.flow.remote.ip.family
     guard let port = services.media.lease(owner: UInt32(shard), family: family, near: call.caller.port?.id) else {
       services.counters.add(.portsExhausted)
@@ -60,7 +60,7 @@ extension CallShard {
     guard
       let sdp = try? OfferAnswerSDP.relayedOffer(
         from: session, audio: audio, address: described(port), port: port.rtpPort,
-        session: leg.description.identity, first: first)
+        session: leg.description.identity, codecs: codecs, first: first)
     else { return nil }
     return describe(leg, sdp)
   }
@@ -189,14 +189,13 @@ extension CallShard {
   }
 
   private func answered(_ leg: Leg, _ message: Message, _ call: Call, _ dial: Dial) {
-    if hasSDP_(message) {
-      do {
-        let session = try SessionDescription(parsing: message.body)
-        leg.remoteAudio = try OfferAnswerSDP.audio(in: session)
+    do throws(SDPError) {
+      if let (session, audio) = try description(in: message) {
         leg.remote = session
-      } catch {
-        return unusable(leg, call, dial)
+        leg.remoteAudio = audio
       }
+    } catch {
+      return unusable(leg, call, dial)
     }
     guard leg.remoteAudio != nil else { return unusable(leg, call, dial) }
     guard leaseMedia(call.caller) else { return unusable(leg, call, dial, status: 503) }

@@ -96,7 +96,7 @@ extension CallShard {
     leg.attempt = attempt
     if case .binding = target.place { leg.isBinding = true }
     leg.leaf = leaf
-    guard let body = offer(to: leg, call, dial) else {
+    guard let body = offer(to: leg, call, dial, codecs: target.codecs) else {
       legs.release(slot)
       return fail(leaf, target, call, dial, status: 503, .switchCongestion, attempt: attempt)
     }
@@ -140,9 +140,7 @@ extension CallShard {
     if call.attempts[attempt].provisional.count < 16 { call.attempts[attempt].provisional.append(message.status) }
     if dial.firstRing == nil { dial.firstRing = now }
     var hasSDP = false
-    if hasSDP_(message), let session = try? SessionDescription(parsing: message.body),
-      let audio = try? OfferAnswerSDP.audio(in: session)
-    {
+    if let (session, audio) = try? description(in: message) {
       hasSDP = true
       leg.remote = session
       leg.remoteAudio = audio
@@ -155,8 +153,6 @@ extension CallShard {
       dial.ringback.provisional(
         message.status, leg: Int(leg.token.slot), hasSDP: hasSDP, alone: dial.ringing.count == 1), call, dial)
   }
-
-  func hasSDP_(_ message: Message) -> Bool { !message.body.isEmpty && hasSDP(message) }
 
   private func failed(_ leg: Leg, _ message: Message) {
     let call = leg.call

@@ -21,6 +21,8 @@ struct DialTarget: Sendable {
   var from: [UInt8]?
   var asserted: [UInt8]?
   var privacy: [UInt8]?
+  /// Names of the codecs that this callee is offered; nil: all of the caller's.
+  var codecs: [String]?
   var isTrunk: Bool { if case .trunk = place { true } else { false } }
   var timeout: Instant.Span?
   var delay: Instant.Span?

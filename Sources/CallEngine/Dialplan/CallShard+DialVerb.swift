@@ -60,6 +60,7 @@ extension CallShard {
       target = DialTarget(place: .uri(bytes), name: name)
     }
     target.headers = value.headers
+    target.codecs = value["codecs"].strings
     target.remove = value["remove"].strings?.map { Array($0.utf8) } ?? []
     target.from = identity(value["from"])
     target.asserted = identity(value["pai"])

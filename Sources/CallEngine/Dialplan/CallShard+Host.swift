@@ -46,14 +46,11 @@ extension CallShard {
       let name = String(decoding: bytes(1), as: UTF8.self)
       return .values([.array(call.invite.all(named: name).map { .string(Array($0)) })])
     case .header_set:
-      call.headers.set(bytes(1), bytes(2))
-      return .values([])
+      return owned(call.headers.set(bytes(1), bytes(2)), bytes(1))
     case .header_add:
-      call.headers.add(bytes(1), bytes(2))
-      return .values([])
+      return owned(call.headers.add(bytes(1), bytes(2)), bytes(1))
     case .header_remove:
-      call.headers.remove(bytes(1))
-      return .values([])
+      return owned(call.headers.remove(bytes(1)), bytes(1))
     case .var_set:
       let key = bytes(1)
       let value = arguments.count > 2 ? arguments[2] : .null
@@ -74,6 +71,10 @@ extension CallShard {
     default:
       return .raise("\(operation) is not answered at once")
     }
+  }
+
+  private func owned(_ done: Bool, _ name: [UInt8]) -> HostReply {
+    done ? .values([]) : .raise("\(String(decoding: name, as: UTF8.self)) is the server's own header")
   }
 
   private func logFromScript(_ arguments: [LuaValue], _ group: UInt64, _ script: ScriptGeneration) {

@@ -99,7 +99,8 @@ public final class Directory: Sendable {
   public func trunk(named name: String) -> Trunk? { trunks.first { $0.name == name } }
 
   /// How a caller at `ip` is treated: trunk sources before access rules; what matches nothing must authenticate.
-  func admission(of ip: IPAddress) -> Admission {
+  func admission(of peer: IPAddress) -> Admission {
+    let ip = peer.unmapped
     for trunk in trunks where trunk.sources.contains(where: { $0.contains(ip) }) {
       return .trunk(name: trunk.name, context: trunk.context)
     }

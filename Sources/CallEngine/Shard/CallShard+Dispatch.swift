@@ -52,7 +52,6 @@ extension CallShard {
     writer.header(.accept, "application/sdp" as StaticString)
     writer.header(.acceptEncoding, "identity" as StaticString)
     writer.header(.acceptLanguage, "en" as StaticString)
-    writer.header(.supported, "" as StaticString)
   }
 
   /// Option tags of Require that we do not have (RFC 3261 §8.2.2.3), as an Unsupported header wants them. CANCEL and

@@ -26,7 +26,9 @@ extension ServerRuntime {
 
   private func swap() async throws -> String {
     let old = state.withLock { $0.configuration }
-    let new = old.file.isEmpty ? old : try ConfigurationReader.read(file: old.file)
+    let read = old.file.isEmpty ? old : try ConfigurationReader.read(file: old.file)
+    let restart = old.keysNeedingRestart(toBecome: read)
+    let new = read.keepingFixedKeys(of: old)
     try await refuseWhenCrowded(new)
     let directory = try EnginePlan.directory(
       new, accounts: await UserAdministration(database: database, configuration: new).accounts())
@@ -47,7 +49,6 @@ extension ServerRuntime {
       state.directory = directory
     }
     log.level = new.log.level.logging
-    let restart = old.keysNeedingRestart(toBecome: new)
     if !restart.isEmpty {
       logger.warning("changed keys that need a restart", metadata: ["keys": .string(restart.joined(separator: ", "))])
     }

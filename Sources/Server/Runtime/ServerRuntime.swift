@@ -57,7 +57,7 @@ final class ServerRuntime: Sendable {
     let log = LogSettings(configuration.log)
     let logger = log.logger(label: "nightjar")
     let wallClock: @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970 * 1000) }
-    let database = try Database.open(location(configuration))
+    let database = try Database.open(Database.Location(configuration.storage))
     let accounts = try await UserAdministration(database: database, configuration: configuration).accounts()
     let directory = try EnginePlan.directory(configuration, accounts: accounts)
     let bindings = BindingTable()
@@ -129,13 +129,6 @@ final class ServerRuntime: Sendable {
   /// On one or two cores one shard is cheapest: a trunk is one 4-tuple, so a second one means a second thread to wake
   /// for half of its messages.
   static var defaultShards: Int { max(1, ProcessInfo.processInfo.activeProcessorCount / 2) }
-
-  private static func location(_ configuration: ServerConfiguration) -> Database.Location {
-    switch configuration.storage.database {
-    case .file(let path): .file(path)
-    case .memory: .memory
-    }
-  }
 
   private static let graveyard = DispatchQueue(label: "nightjar.retired", qos: .background)
 

@@ -66,6 +66,7 @@ class Server:
         self.log_file = self.folder / "server.log"
         self.environment = environment or {}
         self.process: subprocess.Popen | None = None
+        self.expected_to_end = False
         self.write_config()
         self.write_dialplan(dialplan)
 
@@ -90,6 +91,7 @@ class Server:
 
     def launch(self, *arguments: str) -> "Server":
         """Starts the process without waiting until it answers."""
+        self.expected_to_end = False
         with self.log_file.open("ab") as out:
             self.process = subprocess.Popen(
                 [BINARY, "serve", "--config", self.config, *arguments], cwd=self.folder, stdin=subprocess.DEVNULL,
@@ -147,6 +149,7 @@ class Server:
         return self.process.returncode
 
     def kill(self) -> None:
+        self.expected_to_end = True
         self.process.kill()
         self.process.wait()
 
