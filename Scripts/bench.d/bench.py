@@ -119,7 +119,7 @@ on.invite(internal)
                                   to=f"127.0.0.1:{server.port}", calls=count, rate=rate, scenarios=HERE / "scenarios",
                                   folder=self.folder / "sipp", seconds=seconds * 3 + 60,
                                   keys={"caller": "1000", "password": password("1000")},
-                                  arguments=["-d", "100", "-trace_rtt", "-rtt_freq", "1000", "-buff_size", "4194304"]))
+                                  arguments=["-d", "100", "-trace_rtt", "-rtt_freq", "100", "-buff_size", "4194304"]))
 
         first = load(warm)
         first.wait(60)

@@ -11,6 +11,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent / "Tests/EndToEnd"))
 
 from harness import ports  # noqa: E402
+from harness.process import tied  # noqa: E402
 from harness.wait import until  # noqa: E402
 
 
@@ -62,7 +63,7 @@ class Kamailio(Peer):
             target.write_text(text)
         with (folder / "kamailio.log").open("wb") as log:
             self.process = subprocess.Popen(
-                ["kamailio", "-f", folder / "kamailio.cfg", "-Y", folder, "-P", folder / "pid", "-m", "512", "-M", "16", "-DD", "-E"],
+                tied("kamailio", "-f", folder / "kamailio.cfg", "-Y", folder, "-P", folder / "pid", "-m", "512", "-M", "16", "-DD", "-E"),
                 stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
         until(lambda: _options_answered(self.port), "Kamailio to answer", timeout=10)
 
@@ -77,7 +78,7 @@ class Loop(Peer):
     def __init__(self, binary: Path, calls: int):
         first, _ = ports.block(2 * calls)
         self.pairs = [(first + 2 * n, first + 2 * n + 1) for n in range(calls)]
-        self.process = subprocess.Popen([binary], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(tied(binary), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.process.stdin.write("".join(f"{a} {b}\n" for a, b in self.pairs))
         self.process.stdin.close()
         self.process.stdout.readline()
@@ -92,8 +93,8 @@ class Rtpengine(Peer):
         first, last = ports.block(4 * calls + 40)
         with (folder / "rtpengine.log").open("wb") as log:
             self.process = subprocess.Popen(
-                ["rtpengine", "--foreground", "--config-file=none", "--table=-1", "--interface=127.0.0.1", "--log-level=3",
-                 "--log-stderr", f"--listen-ng=127.0.0.1:{self.port}", f"--port-min={first}", f"--port-max={last}"],
+                tied("rtpengine", "--foreground", "--config-file=none", "--table=-1", "--interface=127.0.0.1", "--log-level=3",
+                 "--log-stderr", f"--listen-ng=127.0.0.1:{self.port}", f"--port-min={first}", f"--port-max={last}"),
                 stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=folder)
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.settimeout(0.5)

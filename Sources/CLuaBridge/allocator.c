@@ -61,20 +61,21 @@ static bool may_grow(nj_vm *vm, size_t growth) {
   return true;
 }
 
-/// Called in the hook behind a full collection. A call that is still close to its cap would collect again for every few
-/// bytes: it has breached. When the machine is full the call that holds the most ends: this one, or another that is
-/// let go when this step is over.
+/// Called in the hook behind a full collection. What is still close to its cap would collect again for every few bytes:
+/// it has breached. When it is the machine, the call that holds the most ends: this one, or another, which is let go
+/// when this step is over.
 void nj_after_collection(nj_vm *vm) {
   nj_group *group = &vm->groups[vm->group];
   if (vm->group && group->used > vm->limits.call_memory - vm->limits.call_memory / 16) {
     nj_breach(vm, vm->group, BREACH_MEMORY);
   }
-  if (vm->used <= vm->limits.memory || vm->evict || group->breach) return;
-  uint32_t largest = vm->group;
+  if (vm->used <= vm->limits.memory - vm->limits.memory / 16 || vm->evict || group->breach) return;
+  uint32_t largest = 0;  // the machine's own group is not a call: it ends only while the script loads
   for (uint32_t i = 1; i < vm->group_count; i++) {
-    if (vm->groups[i].open && !vm->groups[i].breach && vm->groups[i].used > vm->groups[largest].used) largest = i;
+    if (!vm->groups[i].open || vm->groups[i].breach) continue;
+    if (largest == 0 || vm->groups[i].used > vm->groups[largest].used) largest = i;
   }
-  if (largest == 0) largest = vm->group;
+  if (largest == 0 && !vm->loading) return;
   nj_breach(vm, largest, BREACH_MEMORY);
   vm->evict = largest != vm->group;
 }

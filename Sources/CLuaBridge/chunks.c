@@ -10,11 +10,11 @@
 
 #include "internal.h"
 
-enum { OPCODE_CALL = 68, OPCODE_TAILCALL = 69, OPCODE_RETURN = 70, HEADER = 31 };
+enum { OPCODE_TBC = 55, OPCODE_CALL = 68, OPCODE_TAILCALL = 69, OPCODE_RETURN = 70, HEADER = 31 };
 
 typedef struct {
   uint8_t *at, *end;
-  bool good;
+  bool good, closes;
   int changed;
 } dump;
 
@@ -53,6 +53,7 @@ static void rewrite_code(dump *d) {
   for (size_t i = 0; i < count && d->good; i++) {
     uint32_t instruction, next;
     memcpy(&instruction, d->at, 4);
+    if ((instruction & 0x7f) == OPCODE_TBC) d->closes = true;
     if ((instruction & 0x7f) == OPCODE_TAILCALL) {
       if (i + 1 == count) {
         d->good = false;
@@ -107,11 +108,15 @@ static void rewrite_function(dump *d, int depth) {
   for (size_t i = 0; i < names && d->good; i++) skip_string(d);
 }
 
-static bool rewrite(uint8_t *bytes, size_t length, int *changed) {
-  if (length <= HEADER + 1 || memcmp(bytes, "\x1bLua\x54\x00\x19\x93\r\n\x1a\n\x04\x08\x08", 15) != 0) return false;
-  dump d = {bytes + HEADER + 1, bytes + length, true, 0};  // the byte behind the header: number of upvalues
+static bool rewrite(nj_vm *vm, uint8_t *bytes, size_t length, int *changed) {
+  if (length <= HEADER + 1 || memcmp(bytes, "\x1bLua\x54\x00\x19\x93\r\n\x1a\n\x04\x08\x08", 15) != 0) {
+    vm->closes = true;
+    return false;
+  }
+  dump d = {bytes + HEADER + 1, bytes + length, true, false, 0};  // the byte behind the header: number of upvalues
   rewrite_function(&d, 0);
   *changed = d.changed;
+  if (d.closes || !d.good) vm->closes = true;
   return d.good && d.at == d.end;
 }
 
@@ -126,7 +131,7 @@ static void make_calls_plain(lua_State *L, const char *name) {
   nj_vm *vm = nj_of(L);
   int changed = 0;
   vm->trace.length = 0;
-  if (lua_dump(L, write, NULL, 0) == 0 && rewrite(vm->trace.bytes, vm->trace.length, &changed) && changed &&
+  if (lua_dump(L, write, NULL, 0) == 0 && rewrite(vm, vm->trace.bytes, vm->trace.length, &changed) && changed &&
       luaL_loadbufferx(L, (const char *)vm->trace.bytes, vm->trace.length, name, "b") == LUA_OK) {
     lua_remove(L, -2);
   }

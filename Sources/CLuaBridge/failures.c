@@ -145,7 +145,8 @@ bool nj_protected(nj_vm *vm, lua_CFunction body, void *request, nj_step *out) {
   vm->lifted = vm->closing = false;
   if (status != LUA_OK) {
     uint8_t breach = vm->groups[vm->group].breach;
-    int32_t kind = breach == BREACH_CPU ? NJ_CPU : breach || nj_is_starvation(vm, L) || status == LUA_ERRMEM ? NJ_MEMORY : NJ_RUNTIME;
+    bool memory = breach || status == LUA_ERRMEM || nj_is_starvation(vm, L);
+    int32_t kind = breach == BREACH_CPU ? NJ_CPU : memory ? NJ_MEMORY : NJ_RUNTIME;
     size_t length = 0;
     const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &length) : NULL;
     if (breach) {

@@ -111,11 +111,31 @@ static int cannot_wait(lua_State *L, int32_t op) {
   return nj_raise(L, "'%s' cannot wait in a function that the library calls", name);
 }
 
+static bool has_close_frame(lua_State *L) {
+  lua_Debug record;
+  for (int level = 1; lua_getstack(L, level, &record); level++) {
+    lua_getinfo(L, "n", &record);
+    if (record.name && strcmp(record.name, "close") == 0 && strcmp(record.namewhat, "metamethod") == 0) return true;
+  }
+  return false;
+}
+
+/// Lua could wait in a __close that a block's end calls, not in one that an error or the end of the call runs: so that
+/// a script does not work only on its good days, none may.
+static bool in_close(lua_State *L) {
+  if (has_close_frame(L)) return true;
+  for (nj_level *level = nj_of(L)->level; level; level = level->outer) {
+    if (has_close_frame(level->thread)) return true;
+  }
+  return false;
+}
+
 /// ask(op, …): waits for the host. Its results are what the host answers, later.
 static int ask(lua_State *L) {
   nj_vm *vm = nj_of(L);
   int32_t op = check_op(L);
   if (!vm->chain || !lua_isyieldable(L)) return cannot_wait(L, op);
+  if (vm->closes && in_close(L)) return nj_raise(L, "'%s' cannot wait in __close", op_name(vm, op));
   nj_encode(L, 2, lua_gettop(L) - 1, "argument");
   if (nj_ended(vm)) return nj_stop(L);
   vm->pending = PENDING_ASK;

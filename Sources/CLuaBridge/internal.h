@@ -87,6 +87,7 @@ struct nj_vm {
   int32_t op;
   bool chain;     // every coroutine between the running one and the host may yield
   bool loading, closing;
+  bool closes;    // a chunk has <close> variables: ask() looks whether it is called in __close
 
   nj_level *level;
 
@@ -145,6 +146,7 @@ void nj_open_host(lua_State *L);
 // coroutines.c, strings.c, tables.c, patterns.c, chunks.c
 void nj_open_coroutines(lua_State *L);
 void nj_open_strings(lua_State *L);
+lua_CFunction nj_replace(lua_State *L, const char *name, lua_CFunction ours);
 void nj_open_tables(lua_State *L);
 void nj_open_patterns(lua_State *L);
 void nj_open_chunks(lua_State *L);

@@ -72,7 +72,8 @@ bool nj_ended(const nj_vm *vm) { return vm->groups[vm->group].breach != BREACH_N
 
 const char *nj_breach_text(nj_vm *vm, uint8_t kind) {
   if (kind == BREACH_CPU) {
-    return vm->loading ? "script limit: loading took too much CPU time" : "script limit: the call used too much CPU time";
+    return vm->loading ? "script limit: loading took too much CPU time"
+                       : "script limit: the call used too much CPU time";
   }
   return vm->loading || vm->group == 0 ? "script limit: not enough memory"
                                        : "script limit: the call used too much memory";

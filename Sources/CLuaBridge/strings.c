@@ -15,7 +15,8 @@ static int rep(lua_State *L) {
   }
   size_t limit = nj_of(L)->limits.call_memory / 2;  // it is built in a buffer and then copied
   if (count > 0 && (lua_Unsigned)count > limit / (length + separator)) {
-    return nj_raise(L, "string.rep: the result would be larger than %I bytes, half of a call's memory", (lua_Integer)limit);
+    return nj_raise(L, "string.rep: the result would be larger than %I bytes, half of a call's memory",
+                    (lua_Integer)limit);
   }
   return nj_of(L)->rep(L);
 }
@@ -57,7 +58,8 @@ static int set_metatable(lua_State *L) {
   return nj_of(L)->setmetatable_(L);
 }
 
-static lua_CFunction replace(lua_State *L, const char *name, lua_CFunction ours) {
+/// Puts our function in the place of the library's, in the table on top, and returns that one.
+lua_CFunction nj_replace(lua_State *L, const char *name, lua_CFunction ours) {
   lua_getfield(L, -1, name);
   lua_CFunction theirs = lua_tocfunction(L, -1);
   lua_pop(L, 1);
@@ -69,11 +71,11 @@ static lua_CFunction replace(lua_State *L, const char *name, lua_CFunction ours)
 void nj_open_strings(lua_State *L) {
   nj_vm *vm = nj_of(L);
   lua_getglobal(L, "string");
-  vm->rep = replace(L, "rep", rep);
-  vm->byte = replace(L, "byte", bytes);
+  vm->rep = nj_replace(L, "rep", rep);
+  vm->byte = nj_replace(L, "byte", bytes);
   lua_pop(L, 1);
   lua_pushglobaltable(L);
-  vm->xpcall = replace(L, "xpcall", guarded_xpcall);
-  vm->setmetatable_ = replace(L, "setmetatable", set_metatable);
+  vm->xpcall = nj_replace(L, "xpcall", guarded_xpcall);
+  vm->setmetatable_ = nj_replace(L, "setmetatable", set_metatable);
   lua_pop(L, 1);
 }

@@ -59,23 +59,14 @@ static int sort(lua_State *L) {
   return nj_of(L)->sort(L);
 }
 
-static lua_CFunction replace(lua_State *L, const char *name, lua_CFunction ours) {
-  lua_getfield(L, -1, name);
-  lua_CFunction theirs = lua_tocfunction(L, -1);
-  lua_pop(L, 1);
-  lua_pushcfunction(L, ours);
-  lua_setfield(L, -2, name);
-  return theirs;
-}
-
 void nj_open_tables(lua_State *L) {
   nj_vm *vm = nj_of(L);
   lua_getglobal(L, "table");
-  vm->insert = replace(L, "insert", insert);
-  vm->remove = replace(L, "remove", removed);
-  vm->concat = replace(L, "concat", concat);
-  vm->unpack = replace(L, "unpack", unpack);
-  vm->move = replace(L, "move", move);
-  vm->sort = replace(L, "sort", sort);
+  vm->insert = nj_replace(L, "insert", insert);
+  vm->remove = nj_replace(L, "remove", removed);
+  vm->concat = nj_replace(L, "concat", concat);
+  vm->unpack = nj_replace(L, "unpack", unpack);
+  vm->move = nj_replace(L, "move", move);
+  vm->sort = nj_replace(L, "sort", sort);
   lua_pop(L, 1);
 }

@@ -132,13 +132,23 @@ typedef struct {
   nj_step *out;
 } request;
 
-static void close_handlers(nj_vm *vm, lua_State *thread) {
+/// Runs the <close> handlers of a coroutine that an error ended. An error of theirs is told behind the traceback.
+static void close_handlers(nj_vm *vm, lua_State *thread, nj_step *out) {
+  const void *error = lua_topointer(thread, -1);
   vm->running = thread;
   vm->chain = false;
   vm->closing = true;
-  lua_resetthread(thread);
+  int status = lua_resetthread(thread);
   vm->running = vm->main;
   vm->closing = false;
+  if (status == LUA_OK || lua_type(thread, -1) != LUA_TSTRING || lua_topointer(thread, -1) == error) return;
+  size_t length;
+  const char *text = lua_tolstring(thread, -1, &length);
+  static const char intro[] = "\n\tin __close: ";
+  if (nj_append(vm, &vm->trace, intro, sizeof intro - 1) && nj_append(vm, &vm->trace, text, length)) {
+    out->trace = vm->trace.bytes;
+    out->trace_length = vm->trace.length;
+  }
 }
 
 static void move_arguments(lua_State *L, lua_State *thread, const request *r) {
@@ -180,7 +190,7 @@ static void step(lua_State *L, const request *r, lua_State *thread) {
     out->length = vm->out.length;
   } else {
     nj_describe(L, thread, status, out);
-    close_handlers(vm, thread);
+    close_handlers(vm, thread, out);
     if (nj_ended(vm)) nj_describe(L, thread, status, out);
   }
 }

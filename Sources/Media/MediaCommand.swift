@@ -36,6 +36,8 @@ public struct MediaCodecs: Sendable, Hashable {
   public var pcmu: UInt8?
   public var pcma: UInt8?
   public var telephoneEvent: UInt8?
+  /// What the peer sends telephone-event with, where that is another number (RFC 3264 §5.1).
+  public var telephoneEventIn: UInt8?
   public var comfortNoise: UInt8?
   /// Which of the two is generated where both are there.
   public var preferred: G711Law
@@ -44,7 +46,7 @@ public struct MediaCodecs: Sendable, Hashable {
 
   public init(
     pcmu: UInt8? = nil, pcma: UInt8? = nil, telephoneEvent: UInt8? = nil, comfortNoise: UInt8? = nil,
-    preferred: G711Law = .pcmu, clockRate: UInt32 = 8000
+    preferred: G711Law = .pcmu, clockRate: UInt32 = 8000, telephoneEventIn: UInt8? = nil
   ) {
     self.pcmu = pcmu
     self.pcma = pcma
@@ -52,6 +54,7 @@ public struct MediaCodecs: Sendable, Hashable {
     self.comfortNoise = comfortNoise
     self.preferred = preferred
     self.clockRate = clockRate
+    self.telephoneEventIn = telephoneEventIn
   }
 }
 
@@ -90,7 +93,9 @@ public enum MediaCommand: Sendable {
   case echo(MediaEndpointID, Bool)
   /// One `timeout` event when no RTP was heard for so long; nil is off.
   case watch(MediaEndpointID, timeout: Instant.Span?)
+  /// Answered by one `statistics` event, also where the `release` follows at once.
   case statistics(MediaEndpointID, token: UInt32)
-  /// After it no event of the endpoint is delivered, and its ports go to quarantine.
+  /// After it no event of the endpoint is delivered, save statistics that were asked for before; its ports go to
+  /// quarantine.
   case release(MediaEndpointID)
 }

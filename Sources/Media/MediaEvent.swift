@@ -31,6 +31,13 @@ public enum MediaEvent: Sendable {
   }
 }
 
+extension MediaEvent {
+  /// An answer that was asked for before the release; everything else dies with the lease.
+  var outlivesRelease: Bool {
+    if case .statistics = self { true } else { false }
+  }
+}
+
 /// Counters of one leg since its lease.
 public struct MediaStatistics: Sendable, Hashable {
   /// RTP packets accepted from the peer, and sent to it. Bytes are whole RTP packets without UDP and IP.

@@ -68,7 +68,16 @@ import Testing
     arguments: [
       ("('x'):gsub('x', function() verb() end)", "'verb' cannot wait in a function that 'gsub' calls"),
       ("table.sort({1, 2}, function() return verb() end)", "'verb' cannot wait in a function that 'sort' calls"),
-      ("local x <close> = setmetatable({}, {__close = function() verb() end}) error('x')", "x"),
+      ("do local x <close> = setmetatable({}, {__close = function() verb() end}) end", "'verb' cannot wait in __close"),
+      ("for i = 1, 2 do local x <close> = setmetatable({}, {__close = function() verb() end}) break end", "in __close"),
+      (
+        "coroutine.wrap(function() local x <close> = setmetatable({}, {__close = function() verb() end}) end)()",
+        "in __close"
+      ),
+      (
+        "local x <close> = setmetatable({}, {__close = function() coroutine.wrap(verb)() end})",
+        "'verb' cannot wait in __close"
+      ),
       ("return tostring(setmetatable({}, {__tostring = function() return verb() end}))", "'verb' cannot wait in"),
       ("('x'):gsub('x', coroutine.wrap(function() verb() end))", "'verb' cannot wait in a function that"),
     ])
@@ -163,9 +172,17 @@ import Testing
 
   @Test("An uncaught error runs <close> handlers too") func closeOnError() throws {
     let machine = try Machine(
-      "task('main', function() local x <close> = setmetatable({}, {__close = function(_, e) service(e) end}) error('x', 0) end)")
+      "task('main', function() local x <close> = setmetatable({}, {__close = function(_, e) service(e) end}) error('x', 0) end)"
+    )
     #expect(machine.run("main").failure?.message == "x")
     #expect(machine.calls.map(\.args) == [["x"]])
+  }
+
+  @Test("An error in a <close> handler behind an error is told with the traceback") func closeFails() throws {
+    let run = try Machine.run("local x <close> = setmetatable({}, {__close = function() verb() end}) error('x')")
+    #expect(run.failure?.message == "dialplan.lua:1: x")
+    #expect(run.failure?.traceback.hasSuffix("in __close: dialplan.lua:1: 'verb' cannot wait in __close") == true)
+    #expect(run.asked.isEmpty)
   }
 
   @Test("A group that ends drops its tasks without their handlers") func endGroup() throws {

@@ -58,7 +58,8 @@ import Testing
     let machine = try Machine(
       "local function menu()\n  verb('x')\nend\ntask('main', function()\n  menu()\nend)")
     let (task, _) = machine.vm.start(entry: "main", group: 1)
-    #expect(machine.vm.traceback(task) == "dialplan.lua:2: in upvalue 'menu'\ndialplan.lua:5: in function <dialplan.lua:4>")
+    #expect(
+      machine.vm.traceback(task) == "dialplan.lua:2: in upvalue 'menu'\ndialplan.lua:5: in function <dialplan.lua:4>")
     machine.vm.close(task)
     #expect(machine.vm.traceback(task) == "")
   }
@@ -71,7 +72,8 @@ import Testing
   @Test("An error in a prelude names it") func prelude() {
     #expect {
       _ = try LuaVM(
-        preludes: [("broken", Array("\nundefined()".utf8))], operations: [], scriptDirectory: nil, host: { _, _, _, _ in .none })
+        preludes: [("broken", Array("\nundefined()".utf8))], operations: [], scriptDirectory: nil,
+        host: { _, _, _, _ in .none })
     } throws: {
       ($0 as? LuaFailure)?.message == "[nightjar] broken:2: prelude: 'undefined' is not defined"
     }

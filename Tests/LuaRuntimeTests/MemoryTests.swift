@@ -63,7 +63,8 @@ import Testing
   }
 
   @Test("string.rep of nothing, any number of times, is nothing") func emptyRep() throws {
-    #expect(try Machine.run("return (''):rep(1e15), ('').rep('', 5, ''), ('ab'):rep(2, '-')").values == ["", "", "ab-ab"])
+    #expect(
+      try Machine.run("return (''):rep(1e15), ('').rep('', 5, ''), ('ab'):rep(2, '-')").values == ["", "", "ab-ab"])
   }
 
   @Test("Endless recursion is named") func recursion() throws {
@@ -126,7 +127,8 @@ import Testing
     #expect(machine.vm.resume(other) == .finished([120]))
   }
 
-  @Test("What the host answers is charged when it is there, and too much of it ends the call") func hostAnswers() throws {
+  @Test("What the host answers is charged when it is there, and too much of it ends the call") func hostAnswers() throws
+  {
     let large = LuaValue.string(Array(repeating: 7, count: 1 << 20))
     let machine = try Machine(
       "task('once', function() return #service() end) task('hold', function() local t = {} for i = 1, 9 do t[i] = service() end end)",

@@ -97,7 +97,10 @@ import Testing
     let spawned = try #require(telephone.world.told.first { $0.op == "spawn" })
     #expect(telephone.run("spawned", spawned.args).failure == nil)
     #expect(telephone.reports == [.record(["n": 2, "a": "nil", "b": "x"]), .record(["same": true, "b": "x"])])
-    #expect(telephone.world.told.filter { $0.op == "var_set" }.map(\.args) == [[7, "a", 1], [7, "b", "x"], [7, "a", nil], [7, "c", true]])
+    #expect(
+      telephone.world.told.filter { $0.op == "var_set" }.map(\.args) == [
+        [7, "a", 1], [7, "b", "x"], [7, "a", nil], [7, "c", true],
+      ])
     #expect(try Telephone.failure("call.vars.x = {}").contains("variable 'x' must be a string, a number or a boolean"))
     #expect(try Telephone.failure("call.vars[1] = 1").contains("a variable's name is a string, not 1"))
   }
@@ -113,7 +116,10 @@ import Testing
     #expect(run.failure == nil)
     #expect(
       telephone.reports == [
-        .record(["good": true, "bad": "nil", "kind": "hangup", "side": "caller", "text": "the call has been hung up by the caller"])
+        .record([
+          "good": true, "bad": "nil", "kind": "hangup", "side": "caller",
+          "text": "the call has been hung up by the caller",
+        ])
       ])
   }
 
@@ -137,7 +143,9 @@ import Testing
       replies: ["on_hangup": .values([.hangup])])
     #expect(late.invite().failure == nil)
     #expect(late.reports == [.record(["side": "caller"])])
-    #expect(try Telephone.failure("call:on_hangup(1)") == "dialplan.lua:2: call:on_hangup: its argument must be a function, not 1")
+    #expect(
+      try Telephone.failure("call:on_hangup(1)")
+        == "dialplan.lua:2: call:on_hangup: its argument must be a function, not 1")
   }
 
   @Test("forget drops what was kept for a call") func forget() throws {

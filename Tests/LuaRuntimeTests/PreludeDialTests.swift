@@ -7,7 +7,9 @@ import Testing
       [(key: "kind", value: "target"), (key: "target", value: .text(text))]
         + more.map { (key: .text($0.key), value: $0.value) })
   }
-  private static func list(_ kind: String, _ nodes: [LuaValue], _ more: KeyValuePairs<String, LuaValue> = [:]) -> LuaValue {
+  private static func list(_ kind: String, _ nodes: [LuaValue], _ more: KeyValuePairs<String, LuaValue> = [:])
+    -> LuaValue
+  {
     .table(
       [(key: "kind", value: .text(kind)), (key: "list", value: .array(nodes))]
         + more.map { (key: .text($0.key), value: $0.value) })
@@ -27,7 +29,8 @@ import Testing
         "user/1",
         [
           "headers": .array([.array(["X-A", "1"])]), "remove": .array(["Via"]), "from": "1000",
-          "pai": .record(["user": "a", "host": "b"]), "privacy": "id", "codecs": .array(["PCMA"]), "vars": .record(["a": 1]),
+          "pai": .record(["user": "a", "host": "b"]), "privacy": "id", "codecs": .array(["PCMA"]),
+          "vars": .record(["a": 1]),
         ])
     ),
     ("seq{'user/1', 'user/2'}", list("seq", [target("user/1"), target("user/2")])),
@@ -88,7 +91,10 @@ import Testing
   static let mistakes: [(String, String)] = [
     ("call:dial()", "call:dial: no target (nil)"),
     ("call:dial(nil, {})", "call:dial: no target (nil)"),
-    ("call:dial('usr/1')", "call:dial: \"usr/1\" is not a target: \"user/NAME\", \"trunk/NAME/NUMBER\" or \"sip:…\" (did you mean 'user'?)"),
+    (
+      "call:dial('usr/1')",
+      "call:dial: \"usr/1\" is not a target: \"user/NAME\", \"trunk/NAME/NUMBER\" or \"sip:…\" (did you mean 'user'?)"
+    ),
     ("call:dial('1001')", "call:dial: \"1001\" is not a target"),
     ("call:dial('user:1001')", "call:dial: \"user:1001\" is not a target"),
     ("call:dial('trunk/alpha')", "call:dial: \"trunk/alpha\" names no number: \"trunk/NAME/NUMBER\""),
@@ -100,7 +106,10 @@ import Testing
     ("call:dial({'user/1', timout=5})", "call:dial: target: unknown option 'timout' (did you mean 'timeout'?)"),
     ("call:dial({'user/1', confirm=print})", "call:dial: target: option 'confirm' comes with a later release"),
     ("call:dial({'user/1', codecs=1})", "call:dial: target: option 'codecs' must be a list of strings, not 1"),
-    ("call:dial({'user/1', from=1})", "option 'from' must be a number, a URI or a table of user, host and display, not 1"),
+    (
+      "call:dial({'user/1', from=1})",
+      "option 'from' must be a number, a URI or a table of user, host and display, not 1"
+    ),
     ("call:dial(seq{'user/1', timeout=5})", "seq: unknown option 'timeout'"),
     ("call:dial(seq 'user/1')", "seq takes a list of targets, not \"user/1\""),
     ("call:dial(hunt{'user/1'})", "hunt() comes with a later release"),
@@ -115,8 +124,14 @@ import Testing
     ("call:dial('user/1', {on_answer=print})", "call:dial: option 'on_answer' comes with a later release"),
     ("call:dial('user/1', {ringback='tones'})", "(did you mean 'tone'?)"),
     ("call:dial('user/1', {ringback={file='x'}})", "call:dial: unknown option 'file' of ringback"),
-    ("call:dial('user/1', {ringback={loop=true}})", "option 'ringback' must be a table whose `play` is a file or a list of files"),
-    ("call:dial('user/1', {ringback={play='x', loop=1}})", "option 'ringback' must be a table whose `loop` is true or false"),
+    (
+      "call:dial('user/1', {ringback={loop=true}})",
+      "option 'ringback' must be a table whose `play` is a file or a list of files"
+    ),
+    (
+      "call:dial('user/1', {ringback={play='x', loop=1}})",
+      "option 'ringback' must be a table whose `loop` is true or false"
+    ),
     ("call:dial('user/1', {failover_on={200}})", "option 'failover_on' must be a list of statuses (300 to 699)"),
     ("call:dial('user/1', {failover_on={'timout'}})", "option 'failover_on' must be a list of statuses"),
     ("call:dial('user/1', {early_media='all'})", "option 'early_media' must be \"none\" or \"first\", not \"all\""),
@@ -137,7 +152,10 @@ import Testing
       """
     let answers: [([LuaValue], LuaValue)] = [
       ([.record(["ok": true, "status": 200])], .record(["ok": true, "status": 200, "cause": "nil"])),
-      ([.record(["status": 486, "by": "remote"])], .record(["ok": false, "status": 486, "by": "remote", "cause": "nil"])),
+      (
+        [.record(["status": 486, "by": "remote"])],
+        .record(["ok": false, "status": 486, "by": "remote", "cause": "nil"])
+      ),
       ([nil, .hangup], .record(["ok": false, "status": 487, "by": "caller", "cause": "16"])),
       (
         [nil, .record(["kind": "limit", "message": "no"])],
@@ -154,11 +172,21 @@ import Testing
   }
 
   @Test("reject takes what a dial gave") func rejectFrom() throws {
-    let run = try Telephone(invite: "local r = call:dial 'user/1'\nif not r.ok then return call:reject { from = r } end")
-      .invite(answers: [[.record(["ok": false, "status": 486, "cause": 17, "reason": "Busy Here", "by": "remote", "attempts": .array([])])]])
+    let run = try Telephone(
+      invite: "local r = call:dial 'user/1'\nif not r.ok then return call:reject { from = r } end"
+    )
+    .invite(answers: [
+      [
+        .record([
+          "ok": false, "status": 486, "cause": 17, "reason": "Busy Here", "by": "remote", "attempts": .array([]),
+        ])
+      ]
+    ])
     #expect(run.failure == nil)
     #expect(
       run.asked.last
-        == .init(op: "reject", args: [7, .record(["from": .record(["status": 486, "cause": 17, "reason": "Busy Here", "by": "remote"])])]))
+        == .init(
+          op: "reject",
+          args: [7, .record(["from": .record(["status": 486, "cause": 17, "reason": "Busy Here", "by": "remote"])])]))
   }
 }

@@ -2,7 +2,7 @@ import LuaRuntime
 import Testing
 
 #if canImport(Glibc)
-import Glibc
+  import Glibc
 #endif
 
 @Suite struct SandboxTests {
@@ -20,7 +20,8 @@ import Glibc
     "What should be in it is",
     arguments: [
       "assert", "error", "getmetatable", "setmetatable", "ipairs", "pairs", "next", "pcall", "xpcall", "rawequal",
-      "rawget", "rawset", "rawlen", "require", "select", "tonumber", "tostring", "type", "print", "load", "string.format",
+      "rawget", "rawset", "rawlen", "require", "select", "tonumber", "tostring", "type", "print", "load",
+      "string.format",
       "table.concat", "math.floor", "utf8.char", "coroutine.wrap", "os.time", "os.date", "os.clock", "string.gsub",
     ])
   func present(name: String) throws {
@@ -54,7 +55,8 @@ import Glibc
       ("require 'x'", "modules are loaded with the script, not in a call"),
     ])
   func frozen(body: String, message: String) throws {
-    let machine = try Machine("counter = 0 task('main', function() \(body)\nend) task('read', function() return counter end)")
+    let machine = try Machine(
+      "counter = 0 task('main', function() \(body)\nend) task('read', function() return counter end)")
     let failure = try #require(machine.run("main").failure)
     #expect(failure.kind == .runtime)
     #expect(failure.message.contains(message), "\(failure.message)")
@@ -113,7 +115,8 @@ import Glibc
       _ = try Machine("local function f()\n  error 'no'\nend\nf()")
     } throws: { error in
       let failure = error as? LuaFailure
-      return failure?.message == "dialplan.lua:2: no" && failure?.traceback.contains("dialplan.lua:4: in main chunk") == true
+      return failure?.message == "dialplan.lua:2: no"
+        && failure?.traceback.contains("dialplan.lua:4: in main chunk") == true
     }
   }
 
@@ -183,10 +186,13 @@ import Glibc
     arguments: [
       ("../outside", "named from the script's folder downwards"), ("lib/../../outside", "downwards"),
       ("..outside", "downwards"), ("/etc/passwd", "downwards"), ("lib..two", "downwards"),
-      ("link", "module 'link' not found"), ("up/outside", "not found"), ("missing", "no missing.lua and no missing/init.lua"),
-      ("one\\0", "not the name of a module"), ("", "not the name of a module"), ("lib//two", "not the name of a module"),
+      ("link", "module 'link' not found"), ("up/outside", "not found"),
+      ("missing", "no missing.lua and no missing/init.lua"),
+      ("one\\0", "not the name of a module"), ("", "not the name of a module"),
+      ("lib//two", "not the name of a module"),
       ("~/one", "not the name of a module"), ("one;rm", "not the name of a module"),
-      ("loop_a", "module 'loop_a' requires itself: loop_a → loop_b → loop_a"), ("broken", "broken.lua:2: unexpected symbol"),
+      ("loop_a", "module 'loop_a' requires itself: loop_a → loop_b → loop_a"),
+      ("broken", "broken.lua:2: unexpected symbol"),
       ("raises", "raises.lua:2: inside"),
     ])
   func escapes(name: String, message: String) throws {

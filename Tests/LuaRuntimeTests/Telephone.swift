@@ -2,7 +2,7 @@ import LuaRuntime
 import Testing
 
 #if canImport(Glibc)
-import Glibc
+  import Glibc
 #endif
 
 /// The telephony prelude over a host that is told what to say: the language without the engine.

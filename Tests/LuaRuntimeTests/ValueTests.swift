@@ -65,7 +65,8 @@ import Testing
 
   @Test("An error of the host is raised at the author's line, and can be caught") func hostRaises() throws {
     let machine = try Machine(
-      "task('main', function()\n  local good, e = pcall(service)\n  service()\nend)", reply: { _, _ in .raise("no such thing") })
+      "task('main', function()\n  local good, e = pcall(service)\n  service()\nend)",
+      reply: { _, _ in .raise("no such thing") })
     let failure = try #require(machine.run("main").failure)
     #expect(failure.message == "dialplan.lua:3: no such thing")
     #expect(failure.file == "dialplan.lua" && failure.line == 3)

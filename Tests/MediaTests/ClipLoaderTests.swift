@@ -11,7 +11,8 @@ import Testing
     }
   }
 
-  @Test("any rate and number of channels becomes 8 kHz mono", arguments: [(8000, 1), (16_000, 1), (44_100, 2), (48_000, 6)])
+  @Test(
+    "any rate and number of channels becomes 8 kHz mono", arguments: [(8000, 1), (16_000, 1), (44_100, 2), (48_000, 6)])
   func reads(rate: Int, channels: Int) throws {
     let file = SoundFile(tone(rate, channels: channels), rate: rate, channels: channels, name: "\(rate)-\(channels)")
     let clip = try ClipLoader.read(file.path)

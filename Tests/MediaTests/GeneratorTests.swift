@@ -84,7 +84,8 @@ import Testing
     h.core.loaded(load.key, [AudioClip([Int16](repeating: 5000, count: 400))], failure: nil, now: h.now)
     let sent = h.run(200).map(\.packet)
     #expect(sent.count == 3)
-    #expect(sent[2].payload.prefix(80).allSatisfy { $0 != 0xff } && sent[2].payload.suffix(80).allSatisfy { $0 == 0xff })
+    #expect(
+      sent[2].payload.prefix(80).allSatisfy { $0 != 0xff } && sent[2].payload.suffix(80).allSatisfy { $0 == 0xff })
     let events = h.events()
     #expect(events.count == 1)
     guard case .played(a, 9, .finished)? = events.first else {

@@ -84,7 +84,8 @@ import Testing
     for n in 0..<100 {
       let isEvent = n > 50
       _ = feed(
-        &stream, UInt16(n), timestamp: UInt32(160 * (isEvent ? 51 : n)), at: Instant(nanoseconds: Int64(n) * 20_000_000),
+        &stream, UInt16(n), timestamp: UInt32(160 * (isEvent ? 51 : n)),
+        at: Instant(nanoseconds: Int64(n) * 20_000_000),
         timed: !isEvent)
     }
     #expect(stream.jitter == 0)

@@ -71,8 +71,9 @@ import Testing
     for millisecond in 0..<(3 * cycle) {
       let from = max(0, millisecond * 8 - 8)
       let to = min(samples.count, millisecond * 8 + 16)
-      sounding.append(samples[(millisecond * 8)..<(millisecond * 8 + 8)].contains { abs($0) > 100 }
-        || (samples[from..<to].contains { abs($0) > 1500 } && samples[millisecond * 8] != 0))
+      sounding.append(
+        samples[(millisecond * 8)..<(millisecond * 8 + 8)].contains { abs($0) > 100 }
+          || (samples[from..<to].contains { abs($0) > 1500 } && samples[millisecond * 8] != 0))
     }
     var at = 0
     for _ in 0..<3 {

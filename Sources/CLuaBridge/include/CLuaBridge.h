@@ -62,7 +62,7 @@ typedef struct {
 typedef void (*nj_host)(void *context, int32_t op, uint32_t slot, uint32_t generation, uint64_t group,
                         const uint8_t *arguments, size_t length, nj_reply *reply);
 
-/// NULL when there is not even memory for the empty machine. `fail_at` as in nj_fail_allocation, from the first byte on.
+/// NULL when there is not even memory for the empty machine. `fail_at`: see nj_fail_allocation, from the first byte on.
 nj_vm *nj_new(const nj_limits *limits, nj_host host, void *context, const char *script_directory, uint64_t fail_at,
               uint64_t fail_count);
 /// May be called on any thread once nobody else uses the machine.

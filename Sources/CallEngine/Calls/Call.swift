@@ -47,7 +47,7 @@ final class Call {
   var scriptError: String?
   /// Counters of released ports that the media plane has still to report.
   var statisticsPending = 0
-  var statistics: [(leg: String, value: MediaStatistics)] = []
+  var statistics: [(leg: String, codec: String, value: MediaStatistics)] = []
 
   /// Which side ended the call, with which cause.
   struct Hangup {

@@ -36,7 +36,8 @@ extension CallShard {
     mediaOwners[port.id] = nil
     if leg.call.isAnswered, !leg.isCancelled {
       // The record waits for what was counted.
-      statisticsOwners[port.id] = (leg.call.slot, leg.call.generationOfSlot, leg.role)
+      let codec = (leg.role == .caller ? leg.localAudio : leg.remoteAudio)?.codecs.first
+      statisticsOwners[port.id] = (leg.call.slot, leg.call.generationOfSlot, leg.role, codec?.name ?? "")
       leg.call.statisticsPending += 1
       mediaCommands.append(.statistics(port.id, token: 0))
     }
@@ -124,10 +125,10 @@ extension CallShard {
       guard let leg = leg(of: id) else { return }
       played(leg.call, token, ended)
     case .statistics(let id, _, let statistics):
-      guard let (slot, generation, role) = statisticsOwners.removeValue(forKey: id),
+      guard let (slot, generation, role, codec) = statisticsOwners.removeValue(forKey: id),
         let call = calls.get(slot, generation)
       else { return }
-      call.statistics.append((role == .caller ? "caller" : "callee", statistics))
+      call.statistics.append((role == .caller ? "caller" : "callee", codec, statistics))
       call.statisticsPending -= 1
       checkRelease(call)
     case .latched, .takeover, .dtmf:

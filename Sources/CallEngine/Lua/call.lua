@@ -57,7 +57,8 @@ local call_type = {
   end,
 }
 
--- call_record(h): { call =, hooks =, spawned = } (the last two when there are any), made when first asked for, dropped by forget.
+-- call_record(h): { call =, hooks =, spawned = } (the last two when there are any), made when first asked for, dropped
+-- by forget.
 function call_record(h)
   local record = calls[h]
   if not record then

@@ -53,8 +53,8 @@ function types.integer(value)
 end
 
 function types.seconds(value)
-  if type(value) ~= "number" or value ~= value or value < 0 or value > LONGEST then return nil, "a number of seconds" end
-  return value
+  if type(value) == "number" and value >= 0 and value <= LONGEST then return value end  -- NaN is neither
+  return nil, "a number of seconds"
 end
 
 function types.cause(value)
@@ -86,12 +86,16 @@ function types.strings(value) return list(value, "a list of strings", is_text) e
 
 function types.files(value) return list(value, "a file or a list of files", is_text) end
 
-local CLASSES = { timeout = 1, unreachable = 1, busy = 1, rejected = 1, ["3xx"] = 1, ["4xx"] = 1, ["5xx"] = 1, ["6xx"] = 1 }
+local CLASSES = {
+  timeout = 1, unreachable = 1, busy = 1, rejected = 1, ["3xx"] = 1, ["4xx"] = 1, ["5xx"] = 1, ["6xx"] = 1,
+}
+local ANY_STATUS = [[a list of statuses (300 to 699) and of "timeout" "unreachable" "busy" "rejected" "4xx" …]]
 
 function types.statuses(value)
   if math.type(value) == "integer" then value = { value } end
-  return list(value, "a list of statuses (300 to 699) and of \"timeout\" \"unreachable\" \"busy\" \"rejected\" \"4xx\" …",
-    function(v) return CLASSES[v] or (math.type(v) == "integer" and v >= 300 and v <= 699) end)
+  return list(value, ANY_STATUS, function(v)
+    return CLASSES[v] or (math.type(v) == "integer" and v >= 300 and v <= 699)
+  end)
 end
 
 -- A list of {name, value}, sorted by name: the order of a Lua table is none.
@@ -169,7 +173,9 @@ function types.ringback(value, what)
   local files, problem = types.files(value.play)
   if not files then return nil, "a table whose `play` is " .. problem end
   for _, key in ipairs { "loop", "until_media" } do
-    if value[key] ~= nil and type(value[key]) ~= "boolean" then return nil, "a table whose `" .. key .. "` is true or false" end
+    if value[key] ~= nil and type(value[key]) ~= "boolean" then
+      return nil, "a table whose `" .. key .. "` is true or false"
+    end
   end
   return { play = files, loop = value.loop or false, until_media = value.until_media or false }
 end

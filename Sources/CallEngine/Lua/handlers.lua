@@ -93,7 +93,9 @@ local function pattern_problem(pattern)
       if class == "" then return "it ends with '%'" end
       if class == "b" then at = at + 2 end
       if class == "f" and pattern:sub(at + 1, at + 1) ~= "[" then return "missing '[' after '%f'" end
-      if class:find("%d") and tonumber(class) > closed then return "it refers to capture %" .. class .. ", which is none" end
+      if class:find("%d") and tonumber(class) > closed then
+        return "it refers to capture %" .. class .. ", which is none"
+      end
       if at > #pattern then return "missing arguments to '%b'" end
     elseif c == "[" then
       at = at + (pattern:sub(at + 1, at + 1) == "^" and 2 or 1)

@@ -2,7 +2,8 @@
 -- What cannot be encoded is a programming error and raises; text that is no JSON is an outcome.
 
 local DEEPEST, LONGEST = 64, 4 * 1024 * 1024
-local byte, char, find, sub, format, concat = string.byte, string.char, string.find, string.sub, string.format, table.concat
+local byte, char, find, sub, format = string.byte, string.char, string.find, string.sub, string.format
+local concat = table.concat
 local NULL = json_null
 
 local ESCAPES = {

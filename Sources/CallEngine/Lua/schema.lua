@@ -128,6 +128,8 @@ schema = {
     { "stop_on", "statuses", "what ends it at once" },
   },
 
+  spawn = { { "detached", "boolean", "outlives the call", later = true } },
+
   fields = {
     id = "string", context = "string", generation = "integer", state = "string", from = "address", to = "address",
     ruri = "address", contact = "address", source = "source", sdp = "sdp", headers = "headers", vars = "vars",

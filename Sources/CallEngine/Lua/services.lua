@@ -55,7 +55,9 @@ for _, level in ipairs { "debug", "info", "warn", "error" } do
   log[level] = function(text, fields)
     local flat
     if fields ~= nil then
-      if type(fields) ~= "table" then failf("log.%s: its second argument is a table of fields, not %s", level, shown(fields)) end
+      if type(fields) ~= "table" then
+        failf("log.%s: its second argument is a table of fields, not %s", level, shown(fields))
+      end
       flat = {}
       for name, value in pairs(fields) do flat[tostring(name)] = log_field(value) end
     end

@@ -29,8 +29,7 @@ end)
 define("spawn", function(fn, options)
   if type(fn) ~= "function" then failf("spawn takes a function, not %s", shown(fn)) end
   if options ~= nil then
-    if type(options) == "table" and options.detached ~= nil then fail("spawn: option 'detached' comes with a later release") end
-    check_options(options, {}, "spawn")
+    check_options(options, schema.spawn, "spawn")
   end
   if is_loading() then fail("spawn cannot be used while the script loads") end
   local h = current_call()

@@ -27,9 +27,9 @@ extension CallShard {
       attempts: call.attempts.map(\.record),
       vars: call.vars.map { .init(String(decoding: $0.key, as: UTF8.self), JSONValue($0.value)) },
       scriptError: call.scriptError,
-      media: call.statistics.map { leg, value in
+      media: call.statistics.map { leg, codec, value in
         CallRecord.LegMedia(
-          leg: leg, remote: value.source?.description ?? "", packetsIn: value.packetsIn, packetsOut: value.packetsOut,
+          leg: leg, remote: value.source?.description ?? "", codec: codec, packetsIn: value.packetsIn, packetsOut: value.packetsOut,
           bytesIn: value.bytesIn, bytesOut: value.bytesOut, lost: UInt64(max(0, value.lost)), jitterMs: value.jitterMs)
       })
   }

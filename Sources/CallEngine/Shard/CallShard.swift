@@ -33,7 +33,8 @@ public final class CallShard {
   var mediaCommands: [MediaCommand] = []
   var mediaOwners: [MediaEndpointID: UInt64] = [:]
   /// Ports given back whose counters are still to come.
-  var statisticsOwners: [MediaEndpointID: (slot: UInt32, generation: UInt32, role: Leg.Role)] = [:]
+  var statisticsOwners: [MediaEndpointID: (slot: UInt32, generation: UInt32, role: Leg.Role, codec: String)] =
+    [:]
   var draining: (@Sendable () -> Void)?
   /// Coroutines whose values are there, resumed once the present input is worked off.
   var ready: [(slot: UInt32, generation: UInt32)] = []

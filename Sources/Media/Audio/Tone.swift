@@ -45,7 +45,8 @@ public final class Tone: Sendable {
       guard let spec = halves.first, spec != "0" else { return Segment(wave: nil, samples: samples) }
       if let star = spec.firstIndex(of: "*") {
         let carrier = Int(spec[..<star]) ?? 0
-        return Segment(wave: Wave(carrier: carrier, modulation: Int(spec[spec.index(after: star)...]) ?? 0), samples: samples)
+        return Segment(
+          wave: Wave(carrier: carrier, modulation: Int(spec[spec.index(after: star)...]) ?? 0), samples: samples)
       }
       return Segment(wave: Wave(frequencies: spec.split(separator: "+").compactMap { Int($0) }), samples: samples)
     }
@@ -67,7 +68,8 @@ extension Tone.Wave {
   init(carrier: Int, modulation: Int) {
     let period = 8000 / Self.gcd(Self.gcd(8000, carrier), modulation)
     self.init(period: period) { time in
-      Self.amplitude * sin(2 * Double.pi * Double(carrier) * time) * (1 - 0.85 * cos(2 * Double.pi * Double(modulation) * time))
+      Self.amplitude * sin(2 * Double.pi * Double(carrier) * time)
+        * (1 - 0.85 * cos(2 * Double.pi * Double(modulation) * time))
     }
   }
 

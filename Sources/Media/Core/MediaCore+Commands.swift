@@ -62,7 +62,7 @@ extension MediaCore {
     stream.pointee.follows = latch
     stream.pointee.codecs = codecs
     stream.pointee.clockRate = min(max(codecs.clockRate, 1000), 384_000)
-    stream.pointee.eventType = codecs.telephoneEvent ?? PayloadMap.unmapped
+    stream.pointee.eventType = codecs.telephoneEventIn ?? codecs.telephoneEvent ?? PayloadMap.unmapped
     disconnect(slot)
     if stream.pointee.connection == .refused { stream.pointee.connection = .none }
     if stream.pointee.reportAt == .distantFuture {
@@ -100,10 +100,7 @@ extension MediaCore {
 
   private mutating func close(_ slot: Int) {
     let released = id(slot)
-    events.removeAll {
-      if case .statistics = $0.event { return false }
-      return $0.event.endpoint == released
-    }
+    events.removeAll { $0.event.endpoint == released && !$0.event.outlivesRelease }
     if slots[slot].generator >= 0 { remove(Int(slots[slot].generator)) }
     unroute(slot)
     unwatch(slot)

@@ -125,7 +125,9 @@ struct ReceiveStream {
       fraction = UInt8(clamping: (lostInterval << 8) / Int64(expectedInterval))
     }
     var delay: UInt32 = 0
-    if lastReport != 0 { delay = UInt32(truncatingIfNeeded: (now - lastReportAt).nanoseconds / 1000 * 65536 / 1_000_000) }
+    if lastReport != 0 {
+      delay = UInt32(truncatingIfNeeded: (now - lastReportAt).nanoseconds / 1000 * 65536 / 1_000_000)
+    }
     return ReportBlock(
       ssrc: ssrc, fractionLost: fraction, lost: Int32(clamping: max(-0x80_0000, min(0x7f_ffff, lostHere))),
       highest: extendedMax, jitter: jitter, lastReport: lastReport, delay: delay)

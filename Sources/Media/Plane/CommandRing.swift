@@ -1,6 +1,5 @@
 import CNet
 import Glibc
-import NetCore
 import Synchronization
 
 /// What a worker is told, in order.
@@ -10,15 +9,15 @@ enum WorkerInput: Sendable {
   case loaded(key: UInt64, [AudioClip], failure: String?)
 }
 
-/// The way into a worker. A wake-up costs more than all else here, so it is spared where the worker will look soon
-/// enough: it looks before it handles a packet and whenever it ticks, and while calls exist at least once a second.
-/// Most commands only say what shall happen to the next packet; those wait for it.
+/// The way into a worker. A wake-up costs more than all else here, so only a worker that sleeps deeply is woken: one that
+/// has had something to do within the last moments looks by itself every 20 ms, and before it handles any packet. Most
+/// commands only say what shall become of packets; the others can wait as long as a tick of a tone.
 final class CommandRing: Sendable {
   private struct State {
     var inputs: [WorkerInput] = []
     /// The eventfd has been written since the worker last took.
     var isWoken = false
-    /// The worker sleeps without a time-out.
+    /// The worker sleeps until it is called.
     var isAsleep = false
   }
 
@@ -37,11 +36,11 @@ final class CommandRing: Sendable {
 
   deinit { close(wakeDescriptor) }
 
-  func append(_ input: WorkerInput, isUrgent: Bool) {
+  func append(_ input: WorkerInput) {
     let wakes = state.withLock { state in
       state.inputs.append(input)
       isFilled.store(true, ordering: .releasing)
-      guard !state.isWoken, isUrgent || state.isAsleep || state.inputs.count >= Self.patience else { return false }
+      guard !state.isWoken, state.isAsleep || state.inputs.count >= Self.patience else { return false }
       state.isWoken = true
       return true
     }
@@ -89,15 +88,6 @@ final class CommandRing: Sendable {
 }
 
 extension MediaCommand {
-  /// Whether it does something of itself, in place of saying what becomes of packets.
-  var isUrgent: Bool {
-    switch self {
-    case .play, .ringback, .statistics: true
-    case .watch(_, let timeout): timeout.map { $0 < .seconds(5) } ?? false
-    case .remote, .bridge, .unbridge, .stopPlaying, .echo, .release: false
-    }
-  }
-
   /// Any of the endpoints that it names: they are all of one worker.
   var endpoint: MediaEndpointID {
     switch self {

@@ -121,8 +121,7 @@ public final class MediaPlane: Sendable {
         workers[worker].ring.nudge()
         continue
       }
-      workers[worker].ring.append(
-        .open(slot: lease.slot, generation: lease.generation, owner: owner), isUrgent: false)
+      workers[worker].ring.append(.open(slot: lease.slot, generation: lease.generation, owner: owner))
       if isLow { helper.fill() }
       return MediaPort(
         id: MediaEndpointID(worker: UInt16(worker), slot: lease.slot, generation: lease.generation),
@@ -142,14 +141,8 @@ public final class MediaPlane: Sendable {
       _ = workers[Int(id.worker)].ports.base[Int(id.slot)].leased.compareExchange(
         expected: id.generation, desired: 0, ordering: .releasing)
     }
-    for worker in workers {
-      var isForIt = false
-      var isUrgent = false
-      for command in commands where Int(command.endpoint.worker) == worker.index {
-        isForIt = true
-        isUrgent = isUrgent || command.isUrgent
-      }
-      if isForIt { worker.ring.append(.commands(commands), isUrgent: isUrgent) }
+    for worker in workers where commands.contains(where: { Int($0.endpoint.worker) == worker.index }) {
+      worker.ring.append(.commands(commands))
     }
   }
 

@@ -26,8 +26,9 @@ final class MediaWorker: @unchecked Sendable {
   private static let packetCapacity = 2048
   /// Packets of our own between two looks at the sockets.
   private static let generatedBatch = 64
-  /// While calls exist, commands that can wait are looked at so often.
-  private static let attention = Instant.Span.seconds(1)
+  /// For so long after the last packet or command the worker looks for commands by itself, and so often.
+  private static let attention = Instant.Span.milliseconds(200)
+  private static let glance = Generator.interval
 
   init(
     index: Int, capacity: Int, gathering: Instant.Span, deliver: @escaping Deliver
@@ -61,11 +62,14 @@ final class MediaWorker: @unchecked Sendable {
     }
     var inputs: [WorkerInput] = []
     var now = MediaClock.now()
+    var lastInput = now
     var gathering = Gathering(limit: gatheringLimit, now: now)
     while !ring.stopped {
-      let count = Int(cnet_epoll_wait(epoll, ready, Int32(Self.batch), sleep(core, now)))
+      let count = Int(cnet_epoll_wait(epoll, ready, Int32(Self.batch), sleep(core, lastInput: lastInput)))
       now = MediaClock.now()
+      if count > 0 { lastInput = now }
       if ring.take(into: &inputs) {
+        lastInput = now
         obey(&core, &inputs, now: now)
         settle(&core, pool: pool, helper: helper, now: now)
       }
@@ -94,11 +98,12 @@ final class MediaWorker: @unchecked Sendable {
   }
 
   /// Nanoseconds that `epoll_wait` may take; negative is for ever.
-  private func sleep(_ core: borrowing MediaCore, _ now: Instant) -> Int64 {
-    let deadline = core.deadline
-    if core.leases == 0, deadline == .distantFuture { return ring.sleep() ? -1 : 0 }
-    let until = min(deadline, now + Self.attention)
-    return max(0, (until - MediaClock.now()).nanoseconds)
+  private func sleep(_ core: borrowing MediaCore, lastInput: Instant) -> Int64 {
+    let now = MediaClock.now()
+    let isAttentive = now - lastInput < Self.attention
+    if !isAttentive, !ring.sleep() { return 0 }
+    let until = isAttentive ? min(core.deadline, now + Self.glance) : core.deadline
+    return until == .distantFuture ? -1 : max(0, (until - now).nanoseconds)
   }
 
   @inline(__always)
@@ -177,11 +182,11 @@ final class MediaWorker: @unchecked Sendable {
     guard !core.events.isEmpty else { return }
     var events = core.events
     core.events.removeAll(keepingCapacity: true)
-    // Its owner may have released an endpoint while the event was on its way; the counters that it asked for before
-    // are still wanted.
-    events.removeAll {
-      if case .statistics = $0.event { return false }
-      return ports.base[Int($0.event.endpoint.slot)].leased.load(ordering: .acquiring) != $0.event.endpoint.generation
+    // Its owner may have released an endpoint while the event was on its way.
+    events.removeAll { entry in
+      let id = entry.event.endpoint
+      return !entry.event.outlivesRelease
+        && ports.base[Int(id.slot)].leased.load(ordering: .acquiring) != id.generation
     }
     while let owner = events.first?.owner {
       deliver(owner, events.filter { $0.owner == owner }.map(\.event))

@@ -74,7 +74,8 @@ final class PortPool: Sendable {
       while Self.gcd(stride, pairs) != 1 { stride = stride % pairs + 1 }
       state.families.append(
         Family(
-          address: address, index: UInt8(index), count: pairs, firstPort: (Int(configuration.ports.lowerBound) + 1) & ~1,
+          address: address, index: UInt8(index), count: pairs,
+          firstPort: (Int(configuration.ports.lowerBound) + 1) & ~1,
           start: Int.random(in: 0..<pairs), stride: stride, ready: Array(repeating: Queue(), count: homes.count),
           resting: Array(repeating: Queue(), count: homes.count)))
     }

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from . import audio, ports
+from .process import tied
 from .wait import PATIENCE, Deadline, until
 
 MODULES = next((p for p in ("/usr/lib/baresip/modules", "/usr/lib/x86_64-linux-gnu/baresip/modules",
@@ -72,7 +73,7 @@ class Baresip:
 
     def start(self) -> "Baresip":
         with self.log_file.open("wb") as out:
-            self.process = subprocess.Popen(["baresip", "-4", "-v", "-f", self.folder], stdin=subprocess.DEVNULL,
+            self.process = subprocess.Popen(tied("baresip", "-4", "-v", "-f", self.folder), stdin=subprocess.DEVNULL,
                                             stdout=out, stderr=subprocess.STDOUT, cwd=self.folder)
         self.socket = until(self._connect, f"baresip {self.user} to open its control port", timeout=10)
         return self

@@ -14,6 +14,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from harness import audio, ports  # noqa: E402
+from harness.process import tied  # noqa: E402
 from harness.wait import PATIENCE, until  # noqa: E402
 
 SPEAKS = "voice.wav"
@@ -37,7 +38,7 @@ class Pjsua:
         settings = {"user": user, "password": password, "server": server, "domain": domain, "ip": ip,
                     "port": ports.port(), "media_port": ports.port(), "folder": str(self.folder)}
         self._log = (self.folder / "pjsua.log").open("wb")
-        self.process = subprocess.Popen([sys.executable, __file__, json.dumps(settings)], stdin=subprocess.PIPE,
+        self.process = subprocess.Popen(tied(sys.executable, __file__, json.dumps(settings)), stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=self._log)
         os.set_blocking(self.process.stdout.fileno(), False)
 

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from . import ports
+from .process import tied
 from .wait import PATIENCE, until
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -35,15 +36,11 @@ class Server:
                  users=range(1000, 1010), ipv6: bool = True, environment: dict | None = None):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.port = ports.port()
         self.ipv6 = ipv6 and ports.has_ipv6()
         first, last = ports.block(media_ports)
         self.media_range = range(first, last + 1)
-        listen = [f"udp:127.0.0.1:{self.port}", f"tcp:127.0.0.1:{self.port}"]
-        if self.ipv6:
-            listen += [f"udp:[::1]:{self.port}", f"tcp:[::1]:{self.port}"]
         self.settings = {
-            "sip": {"listen": listen, "domain": DOMAIN},
+            "sip": {"listen": self._addresses(), "domain": DOMAIN},
             "media": {"address": ["127.0.0.1", "::1"] if self.ipv6 else ["127.0.0.1"], "ports": f"{first}-{last}"},
             "dialplan": {"script": "dialplan.lua", "sounds": "sounds"},
             "users": [{"name": str(u), "password": password(str(u)), "context": "internal"} for u in users],
@@ -66,9 +63,15 @@ class Server:
         self.log_file = self.folder / "server.log"
         self.environment = environment or {}
         self.process: subprocess.Popen | None = None
-        self.expected_to_end = False
+        self.expected_to_end = self.has_started = False
         self.write_config()
         self.write_dialplan(dialplan)
+
+    def _addresses(self) -> list[str]:
+        """A new port, on every address."""
+        self.port = ports.port()
+        hosts = ["127.0.0.1", "[::1]"] if self.ipv6 else ["127.0.0.1"]
+        return [f"{transport}:{host}:{self.port}" for host in hosts for transport in ("udp", "tcp")]
 
     # -- files
 
@@ -94,19 +97,24 @@ class Server:
         self.expected_to_end = False
         with self.log_file.open("ab") as out:
             self.process = subprocess.Popen(
-                [BINARY, "serve", "--config", self.config, *arguments], cwd=self.folder, stdin=subprocess.DEVNULL,
+                tied(BINARY, "serve", "--config", self.config, *arguments), cwd=self.folder, stdin=subprocess.DEVNULL,
                 stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **self.environment})
         return self
 
     def start(self, *arguments: str) -> "Server":
-        self.launch(*arguments)
-        until(self._answers_or_died, "the server to answer OPTIONS", timeout=20, interval=0.01)
-        return self
-
-    def _answers_or_died(self) -> bool:
-        if self.process.poll() is not None:
-            raise AssertionError(f"the server ended with {self.process.returncode} at its start:\n{self.log}")
-        return self.answers(timeout=0.25)
+        """Starts it and waits until it answers. The first start may find that its port was taken by somebody meanwhile."""
+        for attempt in range(3):
+            self.launch(*arguments)
+            until(lambda: self.process.poll() is not None or self.answers(timeout=0.25),
+                  "the server to answer OPTIONS", timeout=20, interval=0.01)
+            if self.process.poll() is None:
+                self.has_started = True
+                return self
+            if self.has_started or "in use" not in self.log:
+                break
+            self.settings["sip"]["listen"] = self._addresses()
+            self.write_config()
+        raise AssertionError(f"the server ended with {self.process.returncode} at its start:\n{self.log}")
 
     def answers(self, timeout: float = 2) -> bool:
         """True where a plain OPTIONS is answered in time."""

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from . import ports
+from .process import tied
 from .wait import PATIENCE, Deadline, until
 
 SCENARIOS = Path(__file__).resolve().parent.parent / "scenarios"
@@ -56,7 +57,7 @@ class Sipp:
             command.append(to)
         self.command = [str(c) for c in command]
         with self.output.open("wb") as out:
-            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=out,
+            self.process = subprocess.Popen(tied(*self.command), stdin=subprocess.DEVNULL, stdout=out,
                                             stderr=subprocess.STDOUT, cwd=self.folder)
         if not to:
             until(self._listening, f"sipp {scenario} to listen on port {self.port}", interval=0.005)
