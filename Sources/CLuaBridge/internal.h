@@ -26,6 +26,8 @@ enum { TASK_FREE, TASK_READY, TASK_RUNNING, TASK_EVICTED };
 /// What one library call may loop over without a hook.
 #define NJ_MAX_LOOP (1 << 20)
 #define NJ_NO_TASK UINT32_MAX
+/// Coroutines kept for the next tasks: making one and collecting it costs as much as the rest of a short task.
+#define NJ_IDLE 32
 #define NJ_PRELUDE_PREFIX "=[nightjar]"
 
 typedef struct {
@@ -78,6 +80,8 @@ struct nj_vm {
   uint32_t group_count, group_free, group;
   nj_task *tasks;
   uint32_t task_count, task_free, task, live_tasks;
+  lua_State *idle[NJ_IDLE];  // finished coroutines, to be used again; anchored at -1, -2, …
+  uint32_t idle_count;
   uint64_t *evicted;
   size_t evicted_count, evicted_room;
 

@@ -158,6 +158,30 @@ static void move_arguments(lua_State *L, lua_State *thread, const request *r) {
   lua_pushinteger(L, count);
 }
 
+/// A coroutine that has run to its end is as good as new.
+static void keep_idle(lua_State *L, nj_vm *vm, lua_State *thread) {
+  if (vm->idle_count == NJ_IDLE || lua_gettop(thread) != 0) return;
+  luaL_checkstack(L, 3, NULL);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, vm->anchors);
+  lua_rawgeti(L, -1, (lua_Integer)vm->task + 1);
+  lua_rawseti(L, -2, -(lua_Integer)vm->idle_count - 1);
+  vm->idle[vm->idle_count++] = thread;
+}
+
+/// Pushes a coroutine for a task, an idle one if there is one.
+static lua_State *take_thread(lua_State *L, nj_vm *vm, int anchors) {
+  if (vm->idle_count == 0) {
+    lua_State *thread = lua_newthread(L);
+    nj_set_root(thread);
+    return thread;
+  }
+  lua_Integer place = -(lua_Integer)vm->idle_count;
+  lua_rawgeti(L, anchors, place);
+  lua_pushnil(L);  // else it would outlive a task that is dropped with all that it holds
+  lua_rawseti(L, anchors, place);
+  return vm->idle[--vm->idle_count];
+}
+
 static void step(lua_State *L, const request *r, lua_State *thread) {
   nj_vm *vm = r->vm;
   nj_step *out = r->out;
@@ -188,6 +212,7 @@ static void step(lua_State *L, const request *r, lua_State *thread) {
     out->status = NJ_FINISHED;
     out->bytes = vm->out.bytes;
     out->length = vm->out.length;
+    keep_idle(L, vm, thread);
   } else {
     nj_describe(L, thread, status, out);
     close_handlers(vm, thread, out);
@@ -199,8 +224,7 @@ static int start_body(lua_State *L) {
   const request *r = lua_touserdata(L, 1);
   nj_vm *vm = r->vm;
   lua_rawgeti(L, LUA_REGISTRYINDEX, vm->anchors);
-  lua_State *thread = lua_newthread(L);
-  nj_set_root(thread);
+  lua_State *thread = take_thread(L, vm, lua_gettop(L));
   lua_rawseti(L, -2, (lua_Integer)r->slot + 1);
   vm->tasks[r->slot].thread = thread;
   lua_rawgeti(L, LUA_REGISTRYINDEX, vm->internals);

@@ -9,7 +9,9 @@ public struct Instant: Hashable, Comparable, Sendable {
   public static let distantFuture = Instant(nanoseconds: .max)
 
   @inlinable public static func < (a: Instant, b: Instant) -> Bool { a.nanoseconds < b.nanoseconds }
-  @inlinable public static func + (a: Instant, d: Span) -> Instant { Instant(nanoseconds: a.nanoseconds &+ d.nanoseconds) }
+  @inlinable public static func + (a: Instant, d: Span) -> Instant {
+    Instant(nanoseconds: a.nanoseconds &+ d.nanoseconds)
+  }
   @inlinable public static func - (a: Instant, b: Instant) -> Span { Span(nanoseconds: a.nanoseconds &- b.nanoseconds) }
 
   /// A length of time in nanoseconds; 64 bits, as `Swift.Duration` costs 128-bit arithmetic on every timer.
@@ -21,7 +23,7 @@ public struct Instant: Hashable, Comparable, Sendable {
     @inlinable public static func seconds(_ n: Int64) -> Span { Span(nanoseconds: n &* 1_000_000_000) }
     /// Clamped to ±292 years; a NaN is zero.
     @_disfavoredOverload
-  public static func seconds(_ n: Double) -> Span {
+    public static func seconds(_ n: Double) -> Span {
       guard n == n else { return .zero }
       let clamped = min(max(n, -9.2e9), 9.2e9)
       return Span(nanoseconds: Int64(clamped * 1_000_000_000))

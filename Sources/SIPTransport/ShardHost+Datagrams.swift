@@ -18,7 +18,7 @@ extension ShardHost {
   func datagramsReady(_ port: DatagramPort) {
     let taken = 1 + take(port)
     endBatch()
-    if load.isBusy(taken, now: .now) { keepPace() }
+    if load.isBusy(taken, now: .now) { keepPace(mayMoreWait: taken > configuration.datagrams.turn) }
   }
 
   /// At most a turn's worth; how many it were.
@@ -35,11 +35,11 @@ extension ShardHost {
   /// Under load: sleeps on the loop's thread from tick to tick and takes what has come, mailbox and timers included.
   /// NIO's own work (streams, new connections) has its turn after one tick if there are connections, else after a few.
   /// Sleeping here is what the selector would do, only that this sleep is not cut short by every datagram.
-  private func keepPace() {
+  private func keepPace(mayMoreWait: Bool) {
     let tick = configuration.datagrams.busyTick
     let begin = Instant.now
     let end = begin + (connections.count == 0 ? Instant.Span(nanoseconds: tick.nanoseconds * 8) : tick)
-    var next = begin + tick
+    var next = mayMoreWait ? begin : begin + tick
     var isBusy = true
     while isBusy, next <= end {
       next.sleep()

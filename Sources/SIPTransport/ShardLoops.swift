@@ -14,7 +14,7 @@ final class ShardLoops: Sendable {
   private let logger: Logger
   private let sockets: Sockets
   private let group: MultiThreadedEventLoopGroup
-  private let hosts = Mutex<[NIOLoopBound<ShardHost>]>([])
+  let hosts = Mutex<[NIOLoopBound<ShardHost>]>([])
   private let isStopped = Atomic<Bool>(false)
 
   /// Binds the sockets and starts the threads.

@@ -4,6 +4,17 @@ internal import NIOCore
 internal import NIOPosix
 internal import NetCore
 
+/// A connection that says nothing for so long is probed by TCP itself: it keeps NATs open between a phone's messages, and
+/// finds phones that are gone (RFC 1122 §4.2.3.6).
+private let keepAliveSeconds: CInt = 120
+
+extension NIOBSDSocket.Option {
+  /// `TCP_KEEPIDLE` of Linux.
+  fileprivate static let keepIdle = NIOBSDSocket.Option(rawValue: 4)
+  /// `IP_BIND_ADDRESS_NO_PORT` of Linux.
+  fileprivate static let bindAddressNoPort = NIOBSDSocket.Option(rawValue: 24)
+}
+
 extension ShardHost {
   /// Opens a connection to `key.remote`; what is written to it meanwhile waits (RFC 3261 §18.1.1).
   func connect(_ key: RemoteKey, listener: UInt8) -> StreamConnection? {
@@ -14,14 +25,15 @@ extension ShardHost {
     var bootstrap = ClientBootstrap(group: loop)
       .connectTimeout(.nanoseconds(configuration.streams.connectTimeout.nanoseconds))
       .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+      .channelOption(.socketOption(.so_keepalive), value: 1)
+      .channelOption(.tcpOption(.keepIdle), value: keepAliveSeconds)
     // From the address that the peer knows us by, unless that is any; the port is chosen at connect, by 4-tuple.
     let local = listeners.indices.contains(Int(listener)) ? listeners[Int(listener)].endpoint.ip : nil
     if let local, !local.isUnspecified, local.family == key.remote.ip.family,
       let address = Endpoint(local, 0).socketAddress
     {
-      let bindAddressNoPort: CInt = 24
       bootstrap = bootstrap.channelOption(
-        ChannelOptions.Types.SocketOption(level: .ip, name: .init(rawValue: bindAddressNoPort)), value: 1)
+        ChannelOptions.Types.SocketOption(level: .ip, name: .bindAddressNoPort), value: 1)
       bootstrap = bootstrap.bind(to: address)
     }
     let bound = NIOLoopBound(connection, eventLoop: loop)
@@ -56,6 +68,7 @@ extension ShardHost {
       }
       .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
       .childChannelOption(.socketOption(.so_keepalive), value: 1)
+      .childChannelOption(.tcpOption(.keepIdle), value: keepAliveSeconds)
       .childChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
           guard let host = hosts[ObjectIdentifier(channel.eventLoop)]?.value, !host.isStopped else {

@@ -5,7 +5,8 @@ public import SIPMessage
 public struct ShardGroupConfiguration: Sendable {
   /// A `Flow.listener` is an index into this list. Port 0 takes a free port; see `ShardGroup.listeners`.
   public var listen: [ListenAddress]
-  /// Event loops, 1…255, each with a driver of its own. One is cheapest while one core is enough: see docs.
+  /// Event loops, 1…255, each with a driver of its own. One is cheapest while one core is enough: a message that comes
+  /// to another shard's socket wakes two threads.
   public var shards: Int
   /// Key of the SipHash that spreads Call-IDs over the shards; random unless a test wants to know the outcome.
   public var routingKey: (UInt64, UInt64) = (.random(in: .min ... .max), .random(in: .min ... .max))
@@ -29,8 +30,8 @@ public struct DatagramOptions: Sendable {
   /// Datagrams taken from one socket before other work has its turn.
   public var turn = 256
   /// From this many datagrams a second on, a shard wakes by the clock, once a `busyTick`, and no longer for each of them:
-  /// a wake costs more than a message. 0: never. See docs.
-  public var busyRate = 1500
+  /// a wake costs more than a message. 0: never.
+  public var busyRate = 1000
   /// What that adds to a message's way at most.
   public var busyTick = Instant.Span.milliseconds(1)
   /// `SO_RCVBUF` and `SO_SNDBUF` in bytes; the system may grant less.

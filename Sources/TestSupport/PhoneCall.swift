@@ -34,6 +34,8 @@ public final class PhoneCall {
   var headers: [String] = []
   var body: [UInt8] = []
   var cseq: UInt32 = 1
+  /// The last INVITE made no offer, so that the ACK carries an answer (RFC 3261 §13.2.1).
+  var answersInACK = false
   var client: ClientTransactionID?
   var credentials: [String] = []
   // Incoming.

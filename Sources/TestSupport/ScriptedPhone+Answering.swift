@@ -48,8 +48,10 @@ extension ScriptedPhone {
       reply(id, message, 200)
     case .invite, .update:
       if !message.body.isEmpty { call.bodies.append(Array(message.body)) }
-      if message.method == .invite { call.serverReinvite = id }
-      reply(id, message, 200, body: sdp)
+      guard let status = reinviteAnswer else { return }
+      let isSuccess = (200..<300).contains(status)
+      if message.method == .invite, isSuccess { call.serverReinvite = id }
+      reply(id, message, status, body: isSuccess ? sdp : [])
     case .ack, .cancel, .register, .options, .info, .prack, .subscribe, .notify, .publish, .message, .refer, .unknown:
       reply(id, message, 200)
     }

@@ -31,6 +31,7 @@ extension ScriptedPhone {
     call.target = target.contains(":") ? target : "sip:\(target)@\(domain)"
     call.headers = headers
     call.body = body ?? sdp
+    call.answersInACK = call.body.isEmpty
     calls.append(call)
     invite(call, attempts: 0)
     return call
@@ -78,6 +79,7 @@ extension ScriptedPhone {
     call.reinviteCSeq = dialog.localCSeq
     call.dialog = dialog
     call.reinviteStatus = nil
+    call.answersInACK = body.isEmpty
     call.reinvite = id
     pending[id] = .reinvite(call)
     table.send(id, method: .invite, bytes: finish(writer, body: body), flow: dialog.flow, now: now, wheel: &wheel)
@@ -188,7 +190,7 @@ extension ScriptedPhone {
     guard let dialog = call.dialog else { return }
     let token = Token(shard: 0, slot: 0xff_ffff, generation: 0, random: random.next())
     let writer = dialog.ack(cseq: cseq, branch: token, viaSentBy: sentBy, transport: .udp)
-    table.sendAck(finish(writer, body: []), flow: dialog.flow)
+    table.sendAck(finish(writer, body: call.answersInACK ? sdp : []), flow: dialog.flow)
     call.isAcknowledged = true
   }
 

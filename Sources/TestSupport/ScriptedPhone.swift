@@ -26,6 +26,8 @@ public final class ScriptedPhone: SimulatedNode {
   public var script = PhoneScript.answer(after: .milliseconds(1_000))
   /// What it offers and answers.
   public var sdp: [UInt8]
+  /// What it says to a re-INVITE or an UPDATE; nil: nothing but 100.
+  public var reinviteAnswer: Int? = 200
   /// Lines without CRLF that every request and response of its own carries.
   public var extraHeaders: [String] = []
 

@@ -22,10 +22,20 @@ def test_every_path_that_a_page_names_exists(page):
             continue
         if word.startswith("Config/data") or word.startswith("Config/run"):
             continue  # made by the first run
-        candidates = [ROOT / word, page.parent / word]
+        candidates = [ROOT / word, page.parent / word, ROOT / "Sources" / word]
         if not any(c.exists() for c in candidates) and not list(ROOT.glob(word)):
             missing.append(word)
     assert not missing, f"{page.name} names what is not there: {missing}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_pages_have_lines_of_120_columns_at_most_and_links_that_lead_somewhere(page):
+    text = page.read_text()
+    assert not [f"{n}: {len(line)}" for n, line in enumerate(text.splitlines(), 1) if len(line) > 120]
+    # GitHub's anchors: lower case, blanks to hyphens, punctuation but hyphens and underscores dropped.
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.S), re.M)
+    anchors = {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+    assert not [a for a in re.findall(r"\]\(#([^)]+)\)", text) if a not in anchors]
 
 
 @pytest.mark.parametrize("script", ["Scripts/run", "Scripts/test", "Scripts/demo", "Scripts/bench", "Scripts/lib.sh",

@@ -125,3 +125,10 @@ import Testing
     #expect(wait(rate: 20_000, burst: 1, limit: .zero) == .zero)
   }
 }
+
+@Suite struct MemoryTests {
+  @Test("a leg takes little more than a kilobyte here, beside its sockets")
+  func size() {
+    #expect(MemoryLayout<StreamState>.stride + MemoryLayout<PortSlot>.stride < 1200)
+  }
+}

@@ -77,4 +77,25 @@ import Testing
     #expect(again.listeners == group.listeners)
     await again.stop()
   }
+
+  @Test("A stopped group that nobody holds is gone with its drivers, whatever was open", arguments: [1, 3])
+  func releases(_ shards: Int) async throws {
+    let recorder = Recorder<Seen>()
+    let listen = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"].compactMap { ListenAddress($0) }
+    var group: ToyGroup? = try await ToyGroup.start(ShardGroupConfiguration(listen: listen, shards: shards)) {
+      ToyDriver($0, recorder)
+    }
+    let listeners = try #require(group).listeners
+    let phones = try listeners.map { try Peer($0) }
+    for phone in phones { try phone.send(options()) }
+    for phone in phones { #expect(try phone.text().hasPrefix("SIP/2.0 200 ")) }
+    for shard in 0..<shards { #expect(group?.post(.timer(.milliseconds(3_600_000)), to: shard) == true) }
+    await group?.stop()
+    group = nil
+    var released: Set<UInt8> = []
+    while released.count < shards, let seen = recorder.next() {
+      if case .released(let shard) = seen { released.insert(shard) }
+    }
+    #expect(released.count == shards)
+  }
 }

@@ -11,6 +11,7 @@ enum Seen: Sendable {
   case failed(shard: UInt8, Flow)
   case closed(shard: UInt8, UInt64)
   case ticked(shard: UInt8, due: Instant, at: Instant)
+  case released(shard: UInt8)
 }
 
 enum ToyItem: Sendable {
@@ -59,6 +60,8 @@ final class ToyDriver: ShardDriver {
     self.seat = seat
     self.recorder = recorder
   }
+
+  deinit { recorder?.record(.released(shard: seat.shard)) }
 
   func receive(_ message: Message, now: Instant) {
     guard message.isRequest else {

@@ -220,7 +220,9 @@ extension CallShard {
     var writer = other.dialog!.request(
       .info, branch: branch, viaSentBy: sentBy(of: other.flow), transport: other.flow.transport)
     passHeaders(&writer, from: message, changes: HeaderChanges())
-    if let package = message.first(named: "Info-Package") { writer.header(name: Array("Info-Package".utf8)[...], value: package) }
+    if let package = message.first(named: "Info-Package") {
+      writer.header(name: Array("Info-Package".utf8)[...], value: package)
+    }
     if let type = message.contentType { writer.header(.contentType, type) }
     if let disposition = message.first(.contentDisposition) { writer.header(.contentDisposition, disposition) }
     writer.finish(body: message.body)

@@ -17,7 +17,8 @@ extension CallShard {
     let active = dial?.options.rtpTimeout ?? settings.mediaTimeout
     for side in [call.caller!, leg] {
       guard let port = side.port?.id else { continue }
-      let held = side.remoteAudio.map { !$0.direction.sends } ?? false
+      let held =
+        side.remoteAudio.map { !$0.direction.sends } ?? false
         || side.localAudio.map { !$0.direction.receives } ?? false
       let limit = held ? settings.holdTimeout : active
       mediaCommands.append(.watch(port, timeout: limit > .zero ? limit : nil))

@@ -129,6 +129,7 @@ extension CallShard {
       return
     }
     leg.unacknowledged = nil
+    if leg.call.hangup != nil { return afterACK(leg) }
     hangUp(leg.call, .init(side: .system, status: 408, cause: .recoveryOnTimerExpiry, text: "no ACK"))
   }
 }

@@ -13,6 +13,8 @@ extension CallShard {
     guard call.hangup == nil else { return }
     call.hangup = info
     call.endMilliseconds = services.wallClock()
+    // Before any leg ends: the record waits for these.
+    call.hooksLeft = call.hooks > 0 ? Array(1...call.hooks) : []
     let reason = own ?? ReasonHeader(info.cause, text: info.text).value
     let dial = call.dial
     if let dial, dial.stage == .ringing { _ = dial.tree.abort() }
@@ -56,7 +58,7 @@ extension CallShard {
     }
     call.bridged = nil
     wakeForHangup(call)
-    call.hooksLeft = call.hooks > 0 ? Array(1...call.hooks) : []
+    guard !call.isReleased else { return }
     call.graceTimer = arm(call, .grace, after: settings.afterHangup)
     nextHook(call)
     checkRelease(call)
@@ -85,6 +87,11 @@ extension CallShard {
   func ended(_ leg: Leg) {
     leg.phase = .ended
     releaseMedia(leg)
+    leg.serverInvite = nil
+    if let waiting = leg.unacknowledged {
+      leg.unacknowledged = nil
+      table.acknowledged(waiting, wheel: &wheel)
+    }
     if let timer = leg.timer { wheel.cancel(timer) }
     if let timer = leg.reinviteTimer { wheel.cancel(timer) }
     guard legs.get(leg.token.slot, leg.token.generation) === leg else { return }
@@ -169,6 +176,7 @@ extension CallShard {
       case .legTimeout: legTimedOut(leg)
       case .reinvite: if leg.wantsReoffer { reoffer(leg) }
       }
+    case 4: scriptTimer(token)
     default:
       taskTimer(token)
     }

@@ -149,7 +149,7 @@ extension CallShard {
   }
 
   /// Another 2xx to the same INVITE with another To-tag: a proxy behind forked it (§13.2.2.4); that dialog is ended.
-  private func refuseFork(_ leg: Leg, _ message: Message) {
+  func refuseFork(_ leg: Leg, _ message: Message) {
     guard let local = leg.local,
       var dialog = Dialog(uac: local, response: message)
     else { return }

@@ -20,6 +20,7 @@ extension CallShard {
       return .values([.text(randomUUID())])
     case .kv_get, .kv_set, .kv_incr, .kv_cas, .kv_delete:
       return .values(KeyValueOperations.perform(operation, arguments, services.keyValue, services.wallClock()))
+    case .spawn: return spawn(arguments, script)
     default: break
     }
     guard let call = call(arguments.first) else {
@@ -61,16 +62,22 @@ extension CallShard {
       if call.hangup != nil { return .values([hangupInfo(call)]) }
       call.hooks += 1
       return .values([.integer(Int64(call.hooks))])
-    case .spawn:
-      let limit = call.script.settings.limits.tasksPerCall
-      guard call.tasks.count + spawnQueue.count(where: { $0.slot == call.slot }) < limit else {
-        return .values([.null, LuaValue.failure("limit", "a call may have \(limit) tasks")])
-      }
-      spawn(call, index: Int64(arguments.count > 1 ? arguments[1].asInt ?? 0 : 0))
-      return .values([.bool(true)])
     default:
       return .raise("\(operation) is not answered at once")
     }
+  }
+
+  /// A task of the call, or of none where the handle is nil; started after the present step.
+  private func spawn(_ arguments: [LuaValue], _ script: ScriptGeneration) -> HostReply {
+    let call = call(arguments.first)
+    if call == nil, let handle = arguments.first, !handle.isNull { return .raise("the call is over and forgotten") }
+    let limit = script.settings.limits.tasksPerCall
+    let live = (call?.tasks.count ?? script.detached) + spawnQueue.count { $0.call === call }
+    guard live < limit else {
+      return .values([.null, LuaValue.failure("limit", "a call may have \(limit) tasks")])
+    }
+    spawnQueue.append((script, call, Int64(arguments.count > 1 ? arguments[1].asInt ?? 0 : 0)))
+    return .values([.bool(true)])
   }
 
   private func owned(_ done: Bool, _ name: [UInt8]) -> HostReply {

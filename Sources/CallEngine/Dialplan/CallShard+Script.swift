@@ -13,6 +13,7 @@ extension CallShard {
       if let old = script, generation.vm == nil {
         old.isRetired = true
         script = nil
+        unload(old)
         retireIfIdle(old)
       }
       return
@@ -23,49 +24,50 @@ extension CallShard {
     }
     if let old = script {
       old.isRetired = true
+      unload(old)
       retireIfIdle(old)
     }
     script = new
     scripts.append(new)
+    readHandlers(of: new)
+    armTimers(of: new)
   }
 
   /// A generation whose last call has ended gives its memory back, off the loop.
   func retireIfIdle(_ old: ScriptGeneration) {
-    guard old.isRetired, old.calls == 0 else { return }
+    guard old.isRetired, old.isIdle, scripts.contains(where: { $0 === old }) else { return }
     scripts.removeAll { $0 === old }
     retired.append(old.handOff())
   }
 
   func startScript(_ call: Call) {
-    let task = newTask(call, .main)
+    let task = newTask(call.script, call, .main)
     call.mainTask = Int(task.slot)
     start(task, entry: "invite", [.integer(call.handle)])
   }
 
-  private func newTask(_ call: Call, _ kind: ScriptTask.Kind) -> ScriptTask {
+  func newTask(_ script: ScriptGeneration, _ call: Call?, _ kind: ScriptTask.Kind) -> ScriptTask {
     let (slot, generation) = tasks.reserve()
-    let task = ScriptTask(slot: slot, generation: generation, script: call.script, call: call, kind: kind)
+    let task = ScriptTask(slot: slot, generation: generation, script: script, call: call, kind: kind)
     tasks.fill(slot, task)
-    call.tasks.append(Int(slot))
+    if let call { call.tasks.append(Int(slot)) } else { script.detached += 1 }
     return task
   }
 
-  private func start(_ task: ScriptTask, entry: String, _ arguments: [LuaValue]) {
-    let (lua, step) = task.script.vm.start(entry: entry, args: arguments, group: task.call.group)
+  func start(_ task: ScriptTask, entry: String, _ arguments: [LuaValue]) {
+    let (lua, step) = task.script.vm.start(entry: entry, args: arguments, group: task.group)
     task.lua = lua
     run(task, step)
-  }
-
-  func spawn(_ call: Call, index: Int64) {
-    spawnQueue.append((call.slot, call.generationOfSlot, index))
   }
 
   func startSpawned() {
     let queue = spawnQueue
     spawnQueue.removeAll(keepingCapacity: true)
-    for (slot, generation, index) in queue {
-      guard let call = calls.get(slot, generation), !call.isReleased else { continue }
-      start(newTask(call, .spawned), entry: "spawned", [.integer(call.handle), .integer(index)])
+    for request in queue {
+      let call = request.call
+      if let call, call.isReleased { continue }
+      let task = newTask(request.script, call, .spawned)
+      start(task, entry: "spawned", [call.map { .integer($0.handle) } ?? .null, .integer(request.index)])
     }
   }
 
@@ -141,15 +143,15 @@ extension CallShard {
   // MARK: the end of a coroutine
 
   private func finished(_ task: ScriptTask, _ failure: LuaFailure?) {
-    let call = task.call
     remove(task)
-    if let failure { failed(call, task, failure) }
+    if let failure { failed(task, failure) }
+    guard let call = task.call else { return }
     switch task.kind {
     case .main:
       call.mainTask = nil
       if call.hangup == nil, failure == nil { scriptEnded(call) }
     case .hook: nextHook(call)
-    case .spawned: break
+    case .spawned, .timer, .unload: break
     }
     checkRelease(call)
   }
@@ -159,7 +161,13 @@ extension CallShard {
     task.timer = nil
     task.lua = nil
     tasks.remove(task.slot, task.generation)
-    task.call.tasks.removeAll { $0 == Int(task.slot) }
+    if let call = task.call {
+      call.tasks.removeAll { $0 == Int(task.slot) }
+    } else {
+      task.script.vm.endGroup(task.group)
+      task.script.detached -= 1
+      retireIfIdle(task.script)
+    }
   }
 
   /// A script that ends without a final answer: 480 with cause 31; with the call answered: BYE, cause 16.
@@ -172,11 +180,15 @@ extension CallShard {
     }
   }
 
-  private func failed(_ call: Call, _ task: ScriptTask, _ failure: LuaFailure) {
+  private func failed(_ task: ScriptTask, _ failure: LuaFailure) {
     let limit = failure.kind == .cpuLimit || failure.kind == .memoryLimit || failure.kind == .taskLimit
     services.counters.add(limit ? .scriptLimits : .scriptErrors)
+    let text = "\(failure.message)\(failure.traceback.isEmpty ? "" : "\n" + failure.traceback)"
+    guard let call = task.call else {
+      return services.logger.error("\(text)", metadata: ["generation": .stringConvertible(task.script.number)])
+    }
     if call.scriptError == nil { call.scriptError = failure.message }
-    log(.error, call, "\(failure.message)\(failure.traceback.isEmpty ? "" : "\n" + failure.traceback)")
+    log(.error, call, text)
     // A broken limit ends the call whichever of its coroutines broke it; an error only from the main one.
     guard limit || task.kind == .main, call.hangup == nil else { return }
     hangUp(
@@ -211,7 +223,7 @@ extension CallShard {
   /// `on_hangup` functions, the last registered first, each in a coroutine of its own.
   func nextHook(_ call: Call) {
     guard call.hangup != nil, let index = call.hooksLeft.popLast() else { return }
-    let task = newTask(call, .hook)
+    let task = newTask(call.script, call, .hook)
     start(task, entry: "hangup_hook", [.integer(call.handle), .integer(Int64(index)), hangupInfo(call)])
   }
 
@@ -252,7 +264,7 @@ extension CallShard {
     guard let task = tasks.get(token.slot, token.generation) else { return }
     task.timer = nil
     guard case .timer(let values) = task.waiting else { return }
-    if task.stopsPlaying, let port = task.call.caller.port {
+    if task.stopsPlaying, let port = task.call?.caller.port {
       task.stopsPlaying = false
       mediaCommands.append(.stopPlaying(port.id))
       mediaCommands.append(.echo(port.id, false))

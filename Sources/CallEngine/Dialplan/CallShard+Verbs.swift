@@ -186,7 +186,7 @@ extension CallShard {
   // MARK: waiting
 
   private func sleep(_ task: ScriptTask, _ arguments: [LuaValue]) -> VerbOutcome {
-    if task.call.hangup != nil { return afterHangup(.sleep, task.call, task) }
+    if let call = task.call, call.hangup != nil { return afterHangup(.sleep, call, task) }
     let seconds = arguments.first?.asDouble ?? 0
     arm(task, after: .seconds(min(max(seconds, 0), 1e6)), with: [.bool(true)])
     return .waits

@@ -10,14 +10,26 @@ final class ScriptGeneration {
   let settings: EngineSettings
   var calls = 0
   var isRetired = false
-  /// Handles given out, for the timers and hooks that are no call's.
-  var tasks = 0
+  /// Coroutines that belong to no call: `on.timer`, `on.unload`, and what they spawned.
+  var detached = 0
+  /// `on.timer` functions, by their index less one, in seconds.
+  var timers: [Double] = []
+  var hasUnload = false
+  /// Names a group in the VM for each detached coroutine; calls' handles never have the top bit.
+  private var lastGroup: UInt64 = 1 << 63
 
   init(number: Int, loaded: LoadedScript, settings: EngineSettings) {
     self.number = number
     self.loaded = loaded
     self.settings = settings
   }
+
+  func nextGroup() -> UInt64 {
+    lastGroup += 1
+    return lastGroup
+  }
+
+  var isIdle: Bool { calls == 0 && detached == 0 }
 
   /// Gives the VM up for good. Nothing here uses it again, which the compiler cannot see of a stored property.
   func handOff() -> VMHandoff {
@@ -33,6 +45,8 @@ final class ScriptTask {
     case main
     case hook
     case spawned
+    case timer(Int)
+    case unload
   }
   enum Waiting: Equatable {
     case nothing
@@ -52,7 +66,10 @@ final class ScriptTask {
   let slot: UInt32
   let generation: UInt32
   let script: ScriptGeneration
-  unowned let call: Call
+  /// Nil: it belongs to no call.
+  let call: Call?
+  /// What its memory and CPU are charged to.
+  let group: UInt64
   let kind: Kind
   var lua: LuaTask?
   var waiting = Waiting.nothing
@@ -62,11 +79,12 @@ final class ScriptTask {
   /// When its timer fires the audio that it started is stopped.
   var stopsPlaying = false
 
-  init(slot: UInt32, generation: UInt32, script: ScriptGeneration, call: Call, kind: Kind) {
+  init(slot: UInt32, generation: UInt32, script: ScriptGeneration, call: Call?, kind: Kind) {
     self.slot = slot
     self.generation = generation
     self.script = script
     self.call = call
+    group = call?.group ?? script.nextGroup()
     self.kind = kind
   }
 }

@@ -11,7 +11,9 @@ public struct UserAccount: Sendable {
   public var callerNumber: String?
   public var ha1: HA1
 
-  public init(name: String, context: String = "internal", callerName: String? = nil, callerNumber: String? = nil, ha1: HA1) {
+  public init(
+    name: String, context: String = "internal", callerName: String? = nil, callerNumber: String? = nil, ha1: HA1
+  ) {
     self.name = name
     self.context = context
     self.callerName = callerName

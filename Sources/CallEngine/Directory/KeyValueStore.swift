@@ -95,7 +95,8 @@ public final class KeyValueStore: Sendable {
         table[key] = nil
         return false
       }
-      table[key] = Entry(value: value, expires: ttl.map { $0 > .max - now ? .max : now + max(0, $0) } ?? live?.expires ?? .max)
+      table[key] = Entry(
+        value: value, expires: ttl.map { $0 > .max - now ? .max : now + max(0, $0) } ?? live?.expires ?? .max)
       return false
     }
     if full { throw .full }

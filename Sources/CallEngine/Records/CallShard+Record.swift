@@ -29,7 +29,8 @@ extension CallShard {
       scriptError: call.scriptError,
       media: call.statistics.map { leg, codec, value in
         CallRecord.LegMedia(
-          leg: leg, remote: value.source?.description ?? "", codec: codec, packetsIn: value.packetsIn, packetsOut: value.packetsOut,
+          leg: leg, remote: value.source?.description ?? "", codec: codec, packetsIn: value.packetsIn,
+          packetsOut: value.packetsOut,
           bytesIn: value.bytesIn, bytesOut: value.bytesOut, lost: UInt64(max(0, value.lost)), jitterMs: value.jitterMs)
       })
   }

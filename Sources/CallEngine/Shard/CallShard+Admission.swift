@@ -61,7 +61,9 @@ extension CallShard {
     let host = uri.host
     if host.elementsEqual(settings.domain.utf8) { return true }
     if host.count == settings.domain.utf8.count,
-      zip(host, settings.domain.utf8).allSatisfy({ $0 == $1 || ($0 ^ $1 == 0x20 && $0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7a) })
+      zip(host, settings.domain.utf8).allSatisfy({
+        $0 == $1 || ($0 ^ $1 == 0x20 && $0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7a)
+      })
     {
       return true
     }

@@ -75,7 +75,8 @@ extension CallShard {
       services.counters.add(.strayRequests)
       return reply(id, message, 481)
     }
-    guard leg.isLive else { return reply(id, message, 481) }
+    // Both hung up at once: ours is on its way, theirs is as good.
+    guard leg.isLive else { return reply(id, message, 200) }
     if let unsupported = unsupportedOptions(message) {
       return reply(id, message, 420) { $0.header(.unsupported, unsupported[...]) }
     }
@@ -100,6 +101,7 @@ extension CallShard {
     let owner = owners[Int(id.slot)]
     switch owner {
     case .none: return
+    case .invite(let leg) where !isKnown(leg), .reinvite(let leg, _) where !isKnown(leg): late(message, leg)
     case .invite(let leg): calleeResponse(id, message, leg)
     case .reinvite(let leg, let from): reinviteResponse(id, message, leg, passedFrom: from)
     case .bye(let leg):
@@ -115,6 +117,19 @@ extension CallShard {
     }
   }
 
+  /// False for a leg that is over: its call may be gone, and only what the leg itself holds may be touched.
+  private func isKnown(_ leg: Leg) -> Bool { legs.get(leg.token.slot, leg.token.generation) === leg }
+
+  /// A copy of a 2xx after the leg's end is acknowledged again, another fork's is ended (RFC 3261 §13.2.2.4).
+  private func late(_ message: Message, _ leg: Leg) {
+    guard (200..<300).contains(message.status), let ack = leg.ack else { return }
+    if let tag = leg.ackTag, let theirs = message.toTag, tag.elementsEqual(theirs) {
+      table.sendAck(ack, flow: leg.flow)
+    } else {
+      refuseFork(leg, message)
+    }
+  }
+
   func phrase(_ message: Message) -> String? {
     let text = String(decoding: message.reasonPhrase.prefix(64), as: UTF8.self)
     return text.isEmpty ? nil : text
@@ -126,6 +141,7 @@ extension CallShard {
     owners[Int(id.slot)] = .none
     switch owner {
     case .none: return
+    case .invite(let leg) where !isKnown(leg), .reinvite(let leg, _) where !isKnown(leg): return
     case .invite(let leg): calleeUnreachable(leg, status: status, kind)
     case .reinvite(let leg, let from): reinviteFailed(leg, passedFrom: from, status: status)
     case .bye(let leg): ended(leg)

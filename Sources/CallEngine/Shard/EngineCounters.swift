@@ -4,7 +4,8 @@ import Synchronization
 public final class EngineCounters: Sendable {
   public enum Name: Int, CaseIterable, Sendable {
     case requests, responses, callsStarted, callsAnswered, callsFailed, callsEnded, registrations, challenges
-    case authenticationFailures, scriptErrors, scriptLimits, scriptsClosed, portsExhausted, strayResponses, strayRequests
+    case authenticationFailures, scriptErrors, scriptLimits, scriptsClosed, portsExhausted, strayResponses,
+      strayRequests
     case overload, mediaTimeouts, traceDropped
   }
 

@@ -1,0 +1,130 @@
+import Logging
+import NIOCore
+import NetCore
+import Testing
+
+@testable import SIPTransport
+
+@Suite struct InternalsTests {
+  private static let remote = RemoteKey(transport: .tcp, remote: Endpoint(IPAddress(v4: 0x7f00_0001), 5060))
+
+  @Test("A connection's id is never zero, names its shard, and dies with its connection")
+  func connectionTable() throws {
+    final class Connection {}
+    var table = ConnectionTable<Connection>(shard: 7)
+    let first = Connection()
+    let id = try #require(table.insert(first))
+    #expect(id != 0 && ConnectionID.shard(id) == 7)
+    #expect(table[id] === first)
+    table.register(id, to: Self.remote)
+    table.remove(id)
+    #expect(table[id] == nil && table.count == 0)
+    let second = Connection()
+    let next = try #require(table.insert(second))
+    #expect(next != id && table[id] == nil && table[next] === second)
+    table.register(next, to: Self.remote)
+    // The first connection's end is told late: the second's place stays.
+    table.unregister(id, to: Self.remote)
+    #expect(table.id(to: Self.remote) == next)
+    table.remove(id)
+    #expect(table.count == 1)
+    for strange in [0, 1, next ^ 1, next | 0xffff_ff00, .max] as [UInt64] where strange != next {
+      #expect(table[strange] == nil)
+    }
+  }
+
+  @Test("Every remote has one home, and remotes are spread over the shards")
+  func homes() {
+    var count = [Int](repeating: 0, count: 4)
+    for n in 0..<4000 {
+      let key = RemoteKey(
+        transport: .tcp, remote: Endpoint(IPAddress(v4: UInt32(0x0a00_0000 + n / 40)), UInt16(5060 + n % 40)))
+      #expect(key.home(of: 1) == 0)
+      #expect(key.home(of: 4) == key.home(of: 4))
+      count[Int(key.home(of: 4))] += 1
+    }
+    #expect(count.allSatisfy { $0 > 800 })
+  }
+
+  @Test("The loop paces itself by the clock from the rate on, and gives up at half of it")
+  func loadMeter() {
+    var options = DatagramOptions()
+    options.busyRate = 1000
+    var meter = LoadMeter(options)
+    var now = Instant(nanoseconds: 1_000_000_000_000)
+    func run(_ perSecond: Int64, for milliseconds: Int) -> Bool {
+      var isBusy = false
+      for _ in 0..<(Int64(milliseconds) * perSecond / 1000) {
+        now = now + Instant.Span(nanoseconds: 1_000_000_000 / perSecond)
+        isBusy = meter.isBusy(1, now: now)
+      }
+      return isBusy
+    }
+    #expect(!run(100, for: 1000))
+    #expect(!run(900, for: 1000))
+    #expect(run(2000, for: 100))
+    #expect(run(700, for: 100))
+    #expect(!run(400, for: 100))
+    // One burst after a silence is no load.
+    now = now + .milliseconds(10_000)
+    #expect(!meter.isBusy(200, now: now))
+    options.busyRate = 0
+    meter = LoadMeter(options)
+    #expect(!run(100_000, for: 100))
+  }
+
+  @Test("A mailbox wakes its owner once until it looks, and bounds messages only")
+  func mailbox() {
+    let recorder = Recorder<Int>()
+    let box = ShardMailbox(capacity: 2)
+    let flow = Flow(transport: .udp, listener: 0, remote: Self.remote.remote, local: Self.remote.remote)
+    var early: [Crossing] = [.closed(1)]
+    #expect(!box.deliver(&early))
+    box.open { recorder.record(1) }
+    #expect(recorder.next(within: 0) == 1)
+    var batch: [Crossing] = [.arrived([1], flow), .closed(2), .arrived([2], flow), .arrived([3], flow), .failed(flow)]
+    #expect(!box.deliver(&batch), "it was woken and has not looked yet")
+    #expect(batch.count == 1)
+    var taken: [Crossing] = []
+    box.take(&taken, isAttended: false)
+    #expect(taken.count == 5)
+    batch = [.closed(3)]
+    #expect(box.deliver(&batch))
+    #expect(recorder.next(within: 0) == 1)
+    box.signal()
+    #expect(recorder.next(within: 0) == nil)
+    taken = []
+    box.take(&taken, isAttended: true)
+    box.signal()
+    #expect(recorder.next(within: 0) == nil, "the owner looks by itself")
+    taken = []
+    box.take(&taken, isAttended: false)
+    box.signal()
+    #expect(recorder.next(within: 0) == 1)
+    box.close()
+    batch = [.arrived([4], flow)]
+    #expect(!box.deliver(&batch) && batch.isEmpty)
+  }
+
+  @Test("A UDP channel that closes by itself is opened again on the same socket")
+  func reopen() async throws {
+    let address = try #require(ListenAddress("udp:127.0.0.1:0"))
+    let configuration = ShardGroupConfiguration(listen: [address])
+    let loops = try ShardLoops(configuration, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    let queue = ItemQueue<ToyItem>(loops.mailboxes[0], loops.counters[0])
+    try await loops.start { _, _ in
+      let seat = ShardSeat<ToyItem>(shard: 0, shards: 1, listeners: loops.listeners) { _, _ in false }
+      return DriverSlot(ToyDriver(seat, nil), queue)
+    }
+    let phone = try Peer(loops.listeners[0])
+    for _ in 0..<3 {
+      try phone.send(options())
+      #expect(try phone.text().hasPrefix("SIP/2.0 200 "))
+      let host = loops.hosts.withLock { $0[0] }
+      try await host.eventLoop.flatSubmit {
+        host.value.ports[0]?.channel?.close() ?? host.eventLoop.makeSucceededVoidFuture()
+      }.get()
+    }
+    await loops.stop()
+  }
+}
