@@ -85,7 +85,7 @@ struct nj_vm {
   uint64_t *evicted;
   size_t evicted_count, evicted_room;
 
-  int64_t slice_start, cpu_base, prefix, next_check, burst, cpu_limit;
+  int64_t slice_start, last_seen, cpu_base, prefix, next_check, burst, cpu_limit;
   int64_t steps;
   int pending;
   int32_t op;
@@ -103,7 +103,7 @@ struct nj_vm {
   char *op_storage;
   int32_t op_count;
   int anchors, internals, preludes;  // references in the registry
-  lua_CFunction insert, remove, concat, unpack, move, sort, rep, byte, xpcall, setmetatable_;
+  lua_CFunction insert, remove, concat, unpack, move, sort, rep, byte, utf8_length, xpcall, setmetatable_;
 };
 
 /// The word in front of a lua_State: the machine, and in its low bits what kind of coroutine this is.

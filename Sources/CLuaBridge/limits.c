@@ -10,9 +10,10 @@
 
 #include "internal.h"
 
-/// A step shorter than this is charged by the wall clock.
+/// A step shorter than this is charged by the wall clock, without a look at the CPU's.
 #define UNSAMPLED 500000
-#define LONGEST_PREFIX 1000000
+/// What a thousand instructions without a hook may cost at most; if more time has passed the thread was pre-empted.
+#define UNSEEN 100000
 
 static int64_t nanoseconds(clockid_t clock) {
   struct timespec time;
@@ -24,10 +25,13 @@ void nj_hook_every(lua_State *L, int instructions) { lua_sethook(L, nj_hook, LUA
 
 void nj_slice_begin(nj_vm *vm, int64_t burst, int64_t cpu_limit) {
   vm->slice_start = nanoseconds(CLOCK_MONOTONIC);
+  vm->last_seen = vm->slice_start;
   vm->cpu_base = -1;
   vm->burst = burst;
   vm->cpu_limit = cpu_limit;
   int64_t first = burst / 2 < UNSAMPLED ? burst / 2 : UNSAMPLED;
+  int64_t left = cpu_limit - vm->groups[vm->group].cpu;  // many short steps make a long one
+  if (left < first) first = left > 0 ? left : 0;
   vm->next_check = vm->slice_start + first;
   vm->steps = 0;
   vm->where[0] = 0;
@@ -36,13 +40,14 @@ void nj_slice_begin(nj_vm *vm, int64_t burst, int64_t cpu_limit) {
 
 static int64_t slice_used(nj_vm *vm, int64_t now) {
   if (vm->cpu_base >= 0) return vm->prefix + nanoseconds(CLOCK_THREAD_CPUTIME_ID) - vm->cpu_base;
-  int64_t wall = now - vm->slice_start;
-  if (wall < UNSAMPLED && now < vm->next_check) return wall;
-  // Nobody sampled the start, which would have cost every short step a system call: take the wall time until here,
-  // unless it is so long that the thread was surely pre-empted.
-  vm->prefix = wall < LONGEST_PREFIX ? wall : LONGEST_PREFIX;
-  vm->cpu_base = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
-  return vm->prefix;
+  // Nobody sampled the start, which would have cost every short step a system call: take the wall time.
+  int64_t unseen = now - vm->last_seen;
+  int64_t used = vm->last_seen - vm->slice_start + (unseen < UNSEEN ? unseen : UNSEEN);
+  if (now >= vm->next_check) {
+    vm->prefix = used;
+    vm->cpu_base = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
+  }
+  return used;
 }
 
 void nj_slice_end(nj_vm *vm) {
@@ -53,7 +58,10 @@ void nj_slice_end(nj_vm *vm) {
 /// True when the running coroutine has had its turn. Marks the group when it is over its limit.
 static bool turn_is_over(nj_vm *vm) {
   int64_t now = nanoseconds(CLOCK_MONOTONIC);
-  if (now < vm->next_check) return false;
+  if (now < vm->next_check) {
+    vm->last_seen = now;
+    return false;
+  }
   nj_group *group = &vm->groups[vm->group];
   int64_t used = slice_used(vm, now);
   int64_t left = vm->cpu_limit - group->cpu - used;

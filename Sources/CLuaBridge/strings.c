@@ -33,6 +33,13 @@ static int bytes(lua_State *L) {
   return nj_of(L)->byte(L);
 }
 
+static int utf8_length(lua_State *L) {
+  size_t length;
+  luaL_checklstring(L, 1, &length);
+  nj_steps(L, (int64_t)length);
+  return nj_of(L)->utf8_length(L);
+}
+
 static int guarded_handler(lua_State *L) {
   if (nj_ended(nj_of(L))) return 1;
   lua_pushvalue(L, lua_upvalueindex(1));
@@ -73,6 +80,9 @@ void nj_open_strings(lua_State *L) {
   lua_getglobal(L, "string");
   vm->rep = nj_replace(L, "rep", rep);
   vm->byte = nj_replace(L, "byte", bytes);
+  lua_pop(L, 1);
+  lua_getglobal(L, "utf8");
+  vm->utf8_length = nj_replace(L, "len", utf8_length);
   lua_pop(L, 1);
   lua_pushglobaltable(L);
   vm->xpcall = nj_replace(L, "xpcall", guarded_xpcall);

@@ -6,7 +6,7 @@ internal import NetCore
 
 /// A connection that says nothing for so long is probed by TCP itself: it keeps NATs open between a phone's messages, and
 /// finds phones that are gone (RFC 1122 §4.2.3.6).
-private let keepAliveSeconds: CInt = 120
+private let keepAliveSeconds = 120
 
 extension NIOBSDSocket.Option {
   /// `TCP_KEEPIDLE` of Linux.

@@ -143,3 +143,59 @@ enum Wire {
 
 func text(_ bytes: some Sequence<UInt8>) -> String { String(decoding: Array(bytes), as: UTF8.self) }
 func text(_ bytes: Bytes?) -> String? { bytes.map { String(decoding: $0, as: UTF8.self) } }
+
+/// Somebody who says exactly what a test writes, and does nothing by himself.
+final class RawPeer: SimulatedNode {
+  let endpoint: Endpoint
+  private let network: SimulatedNetwork
+  private var out: [Datagram] = []
+  private(set) var received: [Message] = []
+  /// Called with each message that arrives.
+  var answer: ((Message) -> Void)?
+
+  init(_ address: String, on network: SimulatedNetwork) {
+    endpoint = Endpoint(address)!
+    self.network = network
+    network.attach(self, at: endpoint)
+  }
+
+  func receive(_ bytes: [UInt8], from: Endpoint, to: Endpoint, at now: Instant) {
+    guard let message = Wire.parse(Datagram(bytes: bytes, from: from, to: to)) else { return }
+    received.append(message)
+    answer?(message)
+  }
+
+  func poll(_ now: Instant) -> [Datagram] {
+    defer { out = [] }
+    return out
+  }
+
+  var nextDeadline: Instant? { nil }
+
+  func send(_ bytes: [UInt8]) { out.append(Datagram(bytes: bytes, from: endpoint, to: ServerNode.address)) }
+
+  /// A request outside a dialog; `lines` replace those of the same name or are added.
+  func request(
+    _ method: String, _ uri: String = "sip:1001@nightjar.example", branch: String = "z9hG4bK1",
+    callID: String = "raw-1", tag: String = "raw", toTag: String? = nil, cseq: Int = 1, maxForwards: Int = 70,
+    lines: [String] = [], type: String? = nil, body: String = ""
+  ) {
+    var text =
+      "\(method) \(uri) SIP/2.0\r\nVia: SIP/2.0/UDP \(endpoint);branch=\(branch)\r\nMax-Forwards: \(maxForwards)\r\n"
+      + "From: <sip:raw@\(endpoint)>;tag=\(tag)\r\nTo: <\(uri)>\(toTag.map { ";tag=\($0)" } ?? "")\r\n"
+      + "Call-ID: \(callID)\r\nCSeq: \(cseq) \(method)\r\nContact: <sip:raw@\(endpoint)>\r\n"
+    for line in lines { text += line + "\r\n" }
+    if let type { text += "Content-Type: \(type)\r\n" }
+    text += "Content-Length: \(body.utf8.count)\r\n\r\n" + body
+    send(Array(text.utf8))
+  }
+
+  func respond(_ request: Message, _ status: Int, tag: String = "raw-to", lines: [String] = [], body: [UInt8] = []) {
+    var writer = MessageWriter.response(to: request, status: status, toTag: Array(tag.utf8)[...])
+    for line in lines { writer.append(line + "\r\n") }
+    writer.finish(body: body[...], contentType: "application/sdp")
+    send(writer.bytes)
+  }
+
+  var statuses: [Int] { received.filter { !$0.isRequest }.map(\.status) }
+}

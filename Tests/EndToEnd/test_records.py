@@ -124,7 +124,7 @@ end)""", media_ports=3000)
 
 def test_no_line_for_an_ordinary_call_at_info(server, trusted):
     nightjar = server("standard")
-    before = nightjar.log
+    before = until(lambda: " serves " in nightjar.log and nightjar.log, "the line that says it serves")
     a = trusted(nightjar).call("600", SDP)
     a.answered()
     a.bye()

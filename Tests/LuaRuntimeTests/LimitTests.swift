@@ -42,6 +42,7 @@ import Testing
     "local t = {} while true do t[1] = ('x'):rep(100000) end",
     "local s = ('x'):rep(300000) while true do s:upper() end",
     "local s = ('x'):rep(300000) while true do s:find('y') end",
+    "local s = ('x'):rep(300000) while true do utf8.len(s) end",
     "local s = ('x'):rep(300000) while true do s:find('xy', 1, true) end",
     "while true do pcall(string.find, ('a'):rep(40), ('a?'):rep(40) .. ('a'):rep(40)) end",
     "while true do pcall(table.concat, {}, 'x', 1, 1e15) table.move({}, 1, 1e6, 2) end",
@@ -91,6 +92,14 @@ import Testing
     let run = try Machine.run(body, limits: limits)
     #expect(run.values == [.integer(45_000_150_000 + 300_000), "done", true, "too"])
     #expect(run.slices > 0)
+  }
+
+  @Test("Many short steps are charged too") func shortSteps() throws {
+    var limits = LuaLimits.quick
+    limits.callCPU = .milliseconds(3)
+    let failure = try Machine.run("while true do for i = 1, 20 do end verb() end", limits: limits).failure
+    #expect(failure?.kind == .cpuLimit)
+    #expect(failure?.line == 1)
   }
 
   @Test("A sort longer than a turn is not cut") func sortIsNotSliced() throws {

@@ -242,7 +242,8 @@ extension CallShard {
     }
     leg.phase = .ended
     if leg.role == .caller {
-      hangUp(call, .init(side: .caller, status: 200, cause: cause))
+      // On an early dialog a BYE is as good as a CANCEL (§15).
+      hangUp(call, .init(side: .caller, status: call.isAnswered ? 200 : 487, cause: cause))
       ended(leg)
     } else {
       calleeGone(leg, cause)

@@ -130,7 +130,8 @@ extension CallShard {
         let call = calls.get(slot, generation)
       else { return }
       call.statistics.append((role == .caller ? "caller" : "callee", codec, statistics))
-      call.statisticsPending -= 1
+      // Zero after the grace period: the record no longer waits for it.
+      call.statisticsPending = max(0, call.statisticsPending - 1)
       checkRelease(call)
     case .latched, .takeover, .dtmf:
       return

@@ -29,12 +29,7 @@ extension CallShard {
     case .early:
       refuse(call.caller, info.status >= 300 ? info.status : 480, text: info.text, reason: reason)
       ended(call.caller)
-    case .confirmed:
-      if let waiting = call.caller.serverInvite, let request = table.request(of: waiting) {
-        call.caller.serverInvite = nil
-        reply(waiting, request, 487, nil, tag: call.caller.tag)
-      }
-      bye(call.caller, reason: reason)
+    case .confirmed: bye(call.caller, reason: reason)
     case .ended: break
     }
     overdue(call, dial)
@@ -67,6 +62,12 @@ extension CallShard {
   /// BYE on a confirmed leg, with its Reason. It waits for the ACK to our 2xx (RFC 3261 §15).
   func bye(_ leg: Leg, reason: [UInt8]) {
     guard leg.phase == .confirmed, leg.dialog != nil else { return }
+    if let waiting = leg.serverInvite {
+      // A re-INVITE of his that is still pending (§15.1.2 asks the same of a BYE that comes).
+      leg.serverInvite = nil
+      remember(waiting, nil)
+      if let request = table.request(of: waiting) { reply(waiting, request, 487, nil, tag: leg.tag) }
+    }
     if leg.unacknowledged != nil {
       leg.byeReason = reason
       releaseMedia(leg)

@@ -43,7 +43,9 @@ extension CallShard {
   /// The caller's own list through a port of ours; where he made no offer, ours. Nil: no port left.
   func offer(to leg: Leg, _ call: Call, _ dial: Dial, codecs: [String]?) -> [UInt8]? {
     let family = leg.flow.remote.ip.family
-    guard let port = services.media.lease(owner: UInt32(shard), family: family, near: call.caller.port?.id) else {
+    // All of a call's ports are of one worker: any callee may be bridged with the caller.
+    let near = call.caller.port?.id ?? call.callees.first { $0.port != nil }?.port?.id
+    guard let port = services.media.lease(owner: UInt32(shard), family: family, near: near) else {
       services.counters.add(.portsExhausted)
       return nil
     }
@@ -122,7 +124,7 @@ extension CallShard {
   // MARK: the callee answers
 
   func succeeded(_ leg: Leg, _ message: Message) {
-    let call = leg.call
+    // A copy may come when the call is over and gone.
     if leg.phase == .confirmed || leg.ack != nil {
       if let tag = leg.ackTag, let theirs = message.toTag, tag.elementsEqual(theirs) {
         // §13.2.2.4: each copy of the 2xx is acknowledged again.
@@ -131,9 +133,9 @@ extension CallShard {
       }
       return refuseFork(leg, message)
     }
-    guard let local = leg.local, leg.phase == .early,
-      var dialog = Dialog(uac: local, response: message)
-    else { return }
+    guard let local = leg.local, leg.phase == .early else { return }
+    guard var dialog = Dialog(uac: local, response: message) else { return unreadableAnswer(leg) }
+    let call = leg.call
     aim(&dialog, leg)
     leg.dialog = dialog
     leg.flow = dialog.flow

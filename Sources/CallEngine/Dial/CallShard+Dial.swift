@@ -177,6 +177,15 @@ extension CallShard {
     finish(leg, .init(status: status, cause: cause, kind: .unreachable, reason: nil, attempt: leg.attempt))
   }
 
+  /// A 2xx whose Contact or Record-Route makes no dialog: nothing can be sent to him, not even the ACK.
+  func unreadableAnswer(_ leg: Leg) {
+    leg.clientInvite = nil
+    if let attempt = leg.attempt {
+      leg.call.attempts[attempt].end(status: 502, cause: .interworking, at: services.wallClock())
+    }
+    finish(leg, .init(status: 502, cause: .interworking, kind: .response, reason: nil, attempt: leg.attempt))
+  }
+
   private func finish(_ leg: Leg, _ failure: DialTree.Failure) {
     let call = leg.call
     ended(leg)

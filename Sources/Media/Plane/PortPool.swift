@@ -38,6 +38,8 @@ final class PortPool: Sendable {
     var skipped: [UInt16] = []
     var ready: [Queue<UInt32>]
     var resting: [Queue<(slot: UInt32, since: Instant)>]
+
+    var nextPort: UInt16 { UInt16(firstPort + 2 * ((start + tried * stride) % count)) }
   }
 
   private struct State {
@@ -175,8 +177,7 @@ final class PortPool: Sendable {
 
   private func bind(_ state: inout State, _ index: Int, _ worker: Int) -> UInt32? {
     while canBind(state, index) {
-      let family = state.families[index]
-      let port = UInt16(family.firstPort + 2 * ((family.start + family.tried * family.stride) % family.count))
+      let port = state.families[index].nextPort
       state.families[index].tried += 1
       switch bindPair(&state, index, worker, port) {
       case .success(let slot): return slot
