@@ -1,5 +1,6 @@
 @testable import CallEngine
 import Logging
+import LuaRuntime
 import Media
 import NetCore
 import SIPMessage
@@ -39,7 +40,7 @@ struct ScenarioRequestTests {
     peer.request("ACK", branch: "z9hG4bK2", toTag: "00000000000000010123456789abcdef")
     world.run(1)
     #expect(peer.statuses.last == 481)
-    #expect(peer.received.count == (method == "INVITE" ? 2 : 1))
+    #expect(Set(peer.statuses) == (method == "INVITE" ? [100, 481] : [481]))
   }
 
   @Test("RFC 3261 §9.2: a CANCEL that matches nothing: 481", arguments: [1, 4])
@@ -94,7 +95,7 @@ struct ScenarioRequestTests {
     #expect(peer.statuses.contains(483))
     peer.request("OPTIONS", branch: "z9hG4bK4", callID: "raw-3", maxForwards: 0)
     world.run(1)
-    #expect(peer.statuses.last == 200)
+    #expect(peer.received.last { $0.method == .options }?.status == 200)
   }
 
   @Test("RFC 3261 §16.3: a call that goes round in circles ends with 483", arguments: [1, 4])

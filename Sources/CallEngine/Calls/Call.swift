@@ -38,6 +38,8 @@ final class Call {
   var durationTimer: TimerHandle?
   var playToken: UInt32 = 0
   var isReleased = false
+  /// It broke a limit of memory, CPU or tasks.
+  var isBreached = false
   /// The caller's leg is over on the wire.
   var callerGone = false
 

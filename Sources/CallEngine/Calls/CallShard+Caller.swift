@@ -157,9 +157,11 @@ extension CallShard {
     let pcmu = remote.codecs.first { $0.name == "PCMU" }?.payloadType
     let pcma = remote.codecs.first { $0.name == "PCMA" }?.payloadType
     let agreed = leg.localAudio?.codecs.first { $0.name == "PCMU" || $0.name == "PCMA" }?.name
-    let codecs = MediaCodecs(
+    var codecs = MediaCodecs(
       pcmu: agreed == "PCMA" ? nil : pcmu, pcma: agreed == "PCMU" ? nil : pcma,
       telephoneEvent: remote.telephoneEvent, comfortNoise: remote.comfortNoise)
+    codecs.telephoneEventIn = leg.localAudio?.telephoneEvent
+    if let rate = (leg.localAudio ?? remote).codecs.first?.clockRate { codecs.clockRate = UInt32(clamping: rate) }
     mediaCommands.append(
       .remote(
         port.id, rtp: remote.rtp.ip.isUnspecified ? nil : remote.rtp, rtcp: remote.rtcp, codecs: codecs,

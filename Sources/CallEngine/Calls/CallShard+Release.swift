@@ -89,6 +89,11 @@ extension CallShard {
     leg.phase = .ended
     releaseMedia(leg)
     leg.serverInvite = nil
+    if let pending = leg.clientInvite {
+      // Our re-INVITE, or an INVITE that cannot end otherwise: without a CANCEL it may ring for ever (§9.1).
+      leg.clientInvite = nil
+      table.cancel(pending, headers: [], now: now, wheel: &wheel)
+    }
     if let waiting = leg.unacknowledged {
       leg.unacknowledged = nil
       table.acknowledged(waiting, wheel: &wheel)

@@ -161,10 +161,10 @@ extension CallShard {
     task.timer = nil
     task.lua = nil
     tasks.remove(task.slot, task.generation)
+    if task.group != task.call?.group { task.script.vm.endGroup(task.group) }
     if let call = task.call {
       call.tasks.removeAll { $0 == Int(task.slot) }
     } else {
-      task.script.vm.endGroup(task.group)
       task.script.detached -= 1
       retireIfIdle(task.script)
     }
@@ -188,6 +188,7 @@ extension CallShard {
       return services.logger.error("\(text)", metadata: ["generation": .stringConvertible(task.script.number)])
     }
     if call.scriptError == nil { call.scriptError = failure.message }
+    if limit { call.isBreached = true }
     log(.error, call, text)
     // A broken limit ends the call whichever of its coroutines broke it; an error only from the main one.
     guard limit || task.kind == .main, call.hangup == nil else { return }
@@ -203,6 +204,7 @@ extension CallShard {
     services.counters.add(.scriptLimits)
     log(.error, call, "script limit: the memory of all scripts is used up, and this call held the most")
     if call.scriptError == nil { call.scriptError = "script limit: memory of all scripts" }
+    call.isBreached = true
     hangUp(call, .init(side: .system, status: 500, cause: .temporaryFailure, text: "script limit"))
     settle()
   }
@@ -236,7 +238,12 @@ extension CallShard {
       services.counters.add(.scriptsClosed)
       close(task)
     }
-    call.statisticsPending = 0
+    if call.statisticsPending > 0 {
+      statisticsOwners = statisticsOwners.filter {
+        $0.value.slot != call.slot || $0.value.generation != call.generationOfSlot
+      }
+      call.statisticsPending = 0
+    }
     checkRelease(call)
   }
 

@@ -84,7 +84,8 @@ final class ScriptTask {
     self.generation = generation
     self.script = script
     self.call = call
-    group = call?.group ?? script.nextGroup()
+    // A call that broke a limit never runs again in its own group; its hooks do, in one of their own.
+    group = call.map { $0.isBreached ? script.nextGroup() : $0.group } ?? script.nextGroup()
     self.kind = kind
   }
 }

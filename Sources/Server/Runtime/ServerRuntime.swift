@@ -98,6 +98,11 @@ final class ServerRuntime: Sendable {
       settings: EnginePlan.settings(configuration, listeners: planned), shards: shards)
     let generations = GenerationShelf(first)
     media.start()
+    if media.capacity < media.pairsInRange {
+      logger.warning(
+        "the limit of open files leaves fewer media ports than media.ports has",
+        metadata: ["pairs": "\(media.capacity)", "configured": "\(media.pairsInRange)"])
+    }
     let group = try await ShardGroup<EngineDriver>.start(
       ShardGroupConfiguration(listen: planned, shards: shards), logger: logger
     ) { seat in
