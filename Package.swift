@@ -12,7 +12,6 @@ let base: [SwiftSetting] = [
 // LuaRuntime and Media talk to C and to raw packets; everywhere else unsafe code must say so.
 let strict = base + [.strictMemorySafety()]
 let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
-let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
 let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let posix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
@@ -58,7 +57,6 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
-    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
@@ -80,7 +78,7 @@ let package = Package(
     .target(
       name: "CallEngine",
       dependencies: [
-        "NetCore", "SIPMessage", "SDP", "SIPDigest", "SIPTransaction", "SIPDialog", "LuaRuntime", "Media", log, metrics,
+        "NetCore", "SIPMessage", "SDP", "SIPDigest", "SIPTransaction", "SIPDialog", "LuaRuntime", "Media", log,
       ],
       resources: [.embedInCode("Lua")], swiftSettings: strict),
     .target(
@@ -93,7 +91,7 @@ let package = Package(
       name: "Server",
       dependencies: [
         "NetCore", "SIPMessage", "SIPDigest", "SIPTransaction", "LuaRuntime", "Media", "CallEngine", "SIPTransport",
-        "Storage", "Yams", nio, posix, log, metrics, lifecycle,
+        "Storage", "Yams", nio, posix, log, lifecycle,
       ], swiftSettings: strict),
     .executableTarget(
       name: "nightjar",
@@ -103,6 +101,7 @@ let package = Package(
       name: "TestSupport",
       dependencies: [
         "NetCore", "SIPMessage", "SDP", "SIPDigest", "SIPDialog", "SIPTransaction", "LuaRuntime", "Media", "CallEngine",
+        log,
       ],
       swiftSettings: strict),
   ] + tests

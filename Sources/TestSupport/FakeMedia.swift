@@ -115,7 +115,8 @@ extension MediaCommand {
   /// The endpoints that it names.
   public var endpoints: [MediaEndpointID] {
     switch self {
-    case .remote(let id, _, _, _, _, _, _), .unbridge(let id), .play(let id, _, _), .stopPlaying(let id), .echo(let id, _),
+    case .remote(let id, _, _, _, _, _, _), .unbridge(let id), .play(let id, _, _), .stopPlaying(let id),
+      .echo(let id, _),
       .watch(let id, _), .statistics(let id, _), .release(let id):
       [id]
     case .bridge(let a, let b, _, _): [a, b]

@@ -121,7 +121,12 @@ extension ScriptedPhone {
     requests.append(message)
     let call = calls.first { $0.server == invite && invite != nil }
     table.answerCancel(id, found: invite != nil, toTag: call?.localTag[...], now: now, wheel: &wheel)
-    guard let call, call.state != .answered, call.state != .ended else { return }
+    guard let call else {
+      // Of a re-INVITE that it has not answered.
+      if let invite, let pending = table.request(of: invite) { reply(invite, pending, 487) }
+      return
+    }
+    guard call.state != .answered, call.state != .ended else { return }
     call.wasCancelled = true
     respond(call, status: 487, headers: [], body: [])
   }

@@ -80,7 +80,9 @@ public final class ServerNode: SimulatedNode {
           name: user.name, context: user.context, callerName: user.callerName, callerNumber: user.callerNumber,
           ha1: HA1(user: user.name, realm: ServerNode.domain, password: user.password))
       },
-      access: open.compactMap { SourceNetwork($0) }.map { AccessRule(source: $0, context: "public", authenticate: false) },
+      access: open.compactMap { SourceNetwork($0) }.map {
+        AccessRule(source: $0, context: "public", authenticate: false)
+      },
       trunks: trunks)
     media = FakeMedia(addresses: [ServerNode.mediaAddress])
     let wall = self.wall

@@ -55,7 +55,8 @@ struct ScenarioBridgeTests {
     #expect(offered.direction == .sendonly && offered.rtp.ip == IPAddress("198.51.100.2"))
     #expect(try audio(asking.bodies.last ?? []).direction == .recvonly)
     let remotes = world.server.media.commands.filter { $0.name == "remote" }
-    #expect(remotes.contains { if case .remote(_, _, _, _, sending: false, receiving: true, _) = $0 { true } else { false } })
+    #expect(
+      remotes.contains { if case .remote(_, _, _, _, sending: false, receiving: true, _) = $0 { true } else { false } })
     to.sdp = PhoneSDP.audio(Endpoint(to.endpoint.ip, 40_000), version: 3)
     from.reinvite(asking, body: talk.offer(from, version: 3))
     world.run(1)
@@ -68,7 +69,9 @@ struct ScenarioBridgeTests {
   func versions() throws {
     let talk = Talk()
     for version in 2...4 {
-      talk.alice.reinvite(talk.call, body: talk.offer(talk.alice, direction: version % 2 == 0 ? "sendonly" : "sendrecv", version: version))
+      talk.alice.reinvite(
+        talk.call, body: talk.offer(talk.alice, direction: version % 2 == 0 ? "sendonly" : "sendrecv", version: version)
+      )
       talk.world.run(1)
     }
     let origins = talk.other.bodies.map { body in

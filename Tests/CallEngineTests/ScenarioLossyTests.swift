@@ -33,7 +33,8 @@ struct ScenarioLossyTests {
       world.network.run(until: .seconds(60)) { call.state == .answered || call.state == .ended }
       world.run(2)
       if plot == .reinvite {
-        alice.reinvite(call, body: PhoneSDP.audio(Endpoint(alice.endpoint.ip, 40_000), direction: "sendonly", version: 2))
+        alice.reinvite(
+          call, body: PhoneSDP.audio(Endpoint(alice.endpoint.ip, 40_000), direction: "sendonly", version: 2))
         world.run(Double(seed % 5))
       }
       alice.hangUp(call)

@@ -74,7 +74,9 @@ struct ScenarioRaceTests {
     #expect(outcomes == ["200 200", "480 200", "480 487"])
   }
 
-  @Test("RFC 3261 §13.2.2.4: of a fork that is answered twice one call stands; the other 200 gets ACK and BYE", arguments: [1, 4])
+  @Test(
+    "RFC 3261 §13.2.2.4: of a fork that is answered twice one call stands; the other 200 gets ACK and BYE",
+    arguments: [1, 4])
   func fork(shards: Int) {
     var late = 0
     for offset: Int64 in stride(from: -40, through: 40, by: 2) {

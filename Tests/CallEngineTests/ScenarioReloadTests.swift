@@ -18,7 +18,9 @@ struct ScenarioReloadTests {
       """)
   }
 
-  @Test("a call keeps the generation that it began with, the next one gets the new; the old VM is handed out", arguments: [1, 4])
+  @Test(
+    "a call keeps the generation that it began with, the next one gets the new; the old VM is handed out",
+    arguments: [1, 4])
   func everywhere(shards: Int) {
     var generations: Set<Int> = []
     for step in 0..<26 {

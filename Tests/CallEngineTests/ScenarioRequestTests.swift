@@ -33,7 +33,9 @@ struct ScenarioRequestTests {
     world.expectNothingLeft(records: 0)
   }
 
-  @Test("RFC 3261 §12.2.2: a To-tag that names no dialog: 481; such an ACK is dropped", arguments: ["BYE", "INVITE", "INFO", "OPTIONS"])
+  @Test(
+    "RFC 3261 §12.2.2: a To-tag that names no dialog: 481; such an ACK is dropped",
+    arguments: ["BYE", "INVITE", "INFO", "OPTIONS"])
   func strangeTag(method: String) {
     let (world, peer) = world()
     peer.request(method, toTag: "00000000000000010123456789abcdef")
@@ -104,7 +106,8 @@ struct ScenarioRequestTests {
       name: "self", destination: ServerNode.address, host: "198.51.100.1", transport: .udp, context: "public",
       sources: [SourceNetwork("198.51.100.1")!])
     let world = World(
-      World.invite("local r = call:dial('trunk/self/1001', { timeout = 100 })\nif not r.ok then call:reject { from = r } end"),
+      World.invite(
+        "local r = call:dial('trunk/self/1001', { timeout = 100 })\nif not r.ok then call:reject { from = r } end"),
       shards: shards, trunks: [own])
     let alice = world.registered("1000")[0]
     let call = alice.call("1001")

@@ -141,7 +141,8 @@ struct ScenarioRingbackTests {
     let phones = world.registered("1000", "1001")
     phones[1].sdp = PhoneSDP.audio(
       Endpoint(phones[1].endpoint.ip, 40_002), formats: [(8, "PCMA/8000"), (101, "telephone-event/8000")])
-    phones[0].sdp = PhoneSDP.audio(Endpoint(phones[0].endpoint.ip, 40_000), formats: [(0, "PCMU/8000"), (8, "PCMA/8000")])
+    phones[0].sdp = PhoneSDP.audio(
+      Endpoint(phones[0].endpoint.ip, 40_000), formats: [(0, "PCMU/8000"), (8, "PCMA/8000")])
     let call = phones[0].call("1001")
     world.run(4)
     let sent = responses(world, phones[0]).filter { !$0.body.isEmpty }

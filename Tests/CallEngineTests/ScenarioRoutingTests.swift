@@ -10,7 +10,8 @@ import Testing
 struct ScenarioRoutingTests {
   private static func trunk(_ name: String, _ address: String) -> Trunk {
     Trunk(
-      name: name, destination: Endpoint("\(address):5060")!, host: address, transport: .udp, context: "trunk", sources: [])
+      name: name, destination: Endpoint("\(address):5060")!, host: address, transport: .udp, context: "trunk",
+      sources: [])
   }
 
   /// Alice is the caller; the first and the second carrier are phones that are not registered.
@@ -31,7 +32,9 @@ struct ScenarioRoutingTests {
 
   private static let listed = "{ timeout = 100, failover_on = { 408, 500, 502, 503, 'timeout', 'unreachable' } }"
 
-  @Test("seq: the next after a listed status, no other after one that is not", arguments: [(503, true), (500, true), (486, false), (404, false), (603, false)])
+  @Test(
+    "seq: the next after a listed status, no other after one that is not",
+    arguments: [(503, true), (500, true), (486, false), (404, false), (603, false)])
   func failover(status: Int, goesOn: Bool) {
     let (world, alice, alpha, beta) = carriers(ScenarioRoutingTests.listed)
     alpha.script = .reject(status)
@@ -95,7 +98,9 @@ struct ScenarioRoutingTests {
     world.expectNothingLeft(records: 1)
   }
 
-  @Test("topology is hidden: nothing of one phone's addresses, tags, Call-ID or software reaches the other", arguments: [1, 4])
+  @Test(
+    "topology is hidden: nothing of one phone's addresses, tags, Call-ID or software reaches the other",
+    arguments: [1, 4])
   func topology(shards: Int) throws {
     let world = World(World.dialling("{ timeout = 20, ringback = 'passthrough' }"), shards: shards)
     let phones = world.registered("1000", "1001")
@@ -106,7 +111,9 @@ struct ScenarioRoutingTests {
     ]
     bob.extraHeaders = ["Server: BobPhone/1", "P-Bob: secret-bob", "Supported: bob-ext"]
     let early = PhoneSDP.audio(Endpoint(bob.endpoint.ip, 40_002))
-    bob.script = PhoneScript([.respond(180), .respond(183, body: early), .respond(200, after: .seconds(1), body: early)])
+    bob.script = PhoneScript([
+      .respond(180), .respond(183, body: early), .respond(200, after: .seconds(1), body: early),
+    ])
     let call = alice.call("1001")
     world.run(4)
     #expect(call.state == .answered)
@@ -139,7 +146,8 @@ struct ScenarioRoutingTests {
     }
     let ofAlice = secrets(alice, [call, second], ["AlicePhone", "alice-ext", "P-Alice", "AliceOrg"])
     // Bob's Call-IDs and Alice's tags at the server are the server's own tokens; they are looked at below.
-    let ofBob = secrets(bob, [], ["BobPhone", "P-Bob", "bob-ext"]) + bob.calls.compactMap { $0.dialog.map { text($0.localTag) } }
+    let ofBob =
+      secrets(bob, [], ["BobPhone", "P-Bob", "bob-ext"]) + bob.calls.compactMap { $0.dialog.map { text($0.localTag) } }
     func leaks(_ secrets: [String], to phone: ScriptedPhone) -> [String] {
       let start = world.network.trace.firstIndex { Wire.summary($0.datagram.bytes) == "INVITE" } ?? 0
       return world.network.trace[start...].filter { $0.datagram.to == phone.endpoint }.flatMap { item in

@@ -154,7 +154,8 @@ struct ScenarioScriptTests {
     world.expectNothingLeft(records: 1)
     let error = try #require(world.record?.scriptError)
     #expect(error.contains("dialplan.lua:4:"))
-    #expect(world.server.log.texts(.error).contains { $0.contains("dialplan.lua:4:") }, "\(world.server.log.texts(.error))")
+    #expect(
+      world.server.log.texts(.error).contains { $0.contains("dialplan.lua:4:") }, "\(world.server.log.texts(.error))")
     #expect(world.server.services.counters[.scriptErrors] == 1)
     #expect(world.record?.status == 500 && world.record?.endedBy == .system)
   }
@@ -201,8 +202,10 @@ struct ScenarioScriptTests {
   @Test(
     "reject: statuses, causes, texts, redirection",
     arguments: [
-      ("{ status = 404, cause = 'UNALLOCATED_NUMBER' }", 404, "Q.850;cause=1;"), ("{ cause = 'USER_BUSY' }", 486, "Q.850;cause=17"),
-      ("{ cause = 21 }", 603, "Q.850;cause=21"), ("{ status = 603 }", 603, "Q.850;cause=21"), ("{}", 480, "Q.850;cause="),
+      ("{ status = 404, cause = 'UNALLOCATED_NUMBER' }", 404, "Q.850;cause=1;"),
+      ("{ cause = 'USER_BUSY' }", 486, "Q.850;cause=17"),
+      ("{ cause = 21 }", 603, "Q.850;cause=21"), ("{ status = 603 }", 603, "Q.850;cause=21"),
+      ("{}", 480, "Q.850;cause="),
       ("{ contacts = { 'sip:2000@192.0.2.9' } }", 302, "Q.850;cause="),
     ])
   func reject(options: String, status: Int, reason: String) {

@@ -45,7 +45,7 @@ extension CallShard {
       let built = try? OfferAnswerSDP.relayedOffer(
         from: session, audio: audio, address: described(port), port: port.rtpPort,
         session: other.description.identity, previous: previous)
-    else { return reply(id, message, 488) { self.reason(&$0, .incompatibleDestination) } }
+    else { return reply(id, message, 488, cause: .incompatibleDestination) }
     leg.serverInvite = id
     leg.proposed = (session, audio)
     remember(id, leg)
@@ -72,7 +72,7 @@ extension CallShard {
     _ id: ServerTransactionID, _ message: Message, _ leg: Leg, _ session: SessionDescription, _ audio: AudioStream
   ) {
     guard let codec = generable(audio), let port = leg.port else {
-      return reply(id, message, 488) { self.reason(&$0, .incompatibleDestination) }
+      return reply(id, message, 488, cause: .incompatibleDestination)
     }
     leg.remote = session
     leg.remoteAudio = audio
@@ -199,7 +199,7 @@ extension CallShard {
     from.proposed = nil
     remember(id, nil)
     let passed = [401, 407, 420, 421, 422, 494].contains(status) || status < 400 ? 488 : status
-    reply(id, request, passed, nil, tag: from.tag) { self.reason(&$0, Cause(status: passed)) }
+    reply(id, request, passed, tag: from.tag)
   }
 
   func cancelReinvite(_ leg: Leg) {
@@ -238,7 +238,7 @@ extension CallShard {
       // §15.1.2: what is pending is answered 487.
       leg.serverInvite = nil
       remember(invite, nil)
-      reply(invite, request, 487, nil, tag: leg.tag) { self.reason(&$0, cause) }
+      reply(invite, request, 487, tag: leg.tag, cause: cause)
     }
     leg.phase = .ended
     if leg.role == .caller {

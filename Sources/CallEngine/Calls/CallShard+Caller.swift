@@ -14,7 +14,6 @@ extension CallShard {
     var writer = MessageWriter.response(to: request, status: status, toTag: leg.tag)
     writer.copyAll(.recordRoute, from: request)
     contact(&writer, leg)
-    passHeaders(&writer, from: nil, changes: leg.call.headers)
     writer.header(.allow, CallShard.allow)
     finish(&writer, sdp)
     table.respond(id, status: status, bytes: writer.bytes, now: now, wheel: &wheel)
@@ -27,7 +26,6 @@ extension CallShard {
     writer.copyAll(.recordRoute, from: request)
     contact(&writer, leg)
     for header in headers { writer.header(name: header.name[...], value: header.value[...]) }
-    passHeaders(&writer, from: nil, changes: leg.call.headers)
     capabilities(&writer)
     finish(&writer, sdp)
     leg.serverInvite = nil

@@ -90,6 +90,8 @@ extension CallShard {
     guard let port = call.caller.port?.id, let codec = call.caller.localAudio?.codecs.first else { return }
     let source: AudioSource
     switch dial.ringback.policy {
+    case .play(_, let loop, _) where dial.options.ringbackFiles.count > 1:
+      source = .list(dial.options.ringbackFiles.map { path(ofSound: $0) }, loop: loop)
     case .play(let file, let loop, _): source = .file(path: path(ofSound: file), loop: loop)
     default: source = .tone(.ringing, country: dial.options.tone)
     }

@@ -11,7 +11,7 @@ extension CallShard {
       return reply(id, message, 503) { $0.header(.retryAfter, number: 5) }
     }
     guard let admitted = admit(id, message) else { return }
-    guard let script else { return reply(id, message, 404) { self.reason(&$0, .unallocatedNumber) } }
+    guard let script else { return reply(id, message, 404, cause: .unallocatedNumber) }
     var offer: SessionDescription?
     var audio: AudioStream?
     if !message.body.isEmpty {
@@ -65,7 +65,6 @@ extension CallShard {
     reply(id, message, error.status) { writer in
       if error.status == 415 { writer.header(.accept, "application/sdp" as StaticString) }
       if let warning = error.warningValue(agent: self.settings.domain) { writer.header(.warning, warning) }
-      self.reason(&writer, Cause(status: error.status))
     }
   }
 
@@ -93,7 +92,8 @@ extension CallShard {
     if leg.phase == .early {
       // The caller's own Reason goes on to the callees: "completed elsewhere" must not become a missed call.
       let reason = message.first(.reason).map { Array($0) }
-      hangUp(leg.call, .init(side: .caller, status: 487, cause: .normalClearing), reason: reason)
+      let cause = ReasonHeader.cause(in: message.all(.reason)) ?? .normalClearing
+      hangUp(leg.call, .init(side: .caller, status: 487, cause: cause), reason: reason)
     } else {
       cancelReinvite(leg)
     }
@@ -129,6 +129,9 @@ extension CallShard {
       return
     }
     leg.unacknowledged = nil
+    remember(id, nil)
+    // The leg is over, and its call may be gone.
+    guard legs.get(leg.token.slot, leg.token.generation) === leg else { return }
     if leg.call.hangup != nil { return afterACK(leg) }
     hangUp(leg.call, .init(side: .system, status: 408, cause: .recoveryOnTimerExpiry, text: "no ACK"))
   }

@@ -9,7 +9,10 @@ import SIPTransaction
 // script's hooks, the record, and the slots.
 extension CallShard {
   /// Ends the whole call. The first cause stands; later ones find nothing to do.
-  func hangUp(_ call: Call, _ info: Call.Hangup, reason own: [UInt8]? = nil) {
+  func hangUp(
+    _ call: Call, _ info: Call.Hangup, reason own: [UInt8]? = nil,
+    headers: [(name: [UInt8], value: [UInt8])] = []
+  ) {
     guard call.hangup == nil else { return }
     call.hangup = info
     call.endMilliseconds = services.wallClock()
@@ -60,7 +63,7 @@ extension CallShard {
   }
 
   /// BYE on a confirmed leg, with its Reason. It waits for the ACK to our 2xx (RFC 3261 §15).
-  func bye(_ leg: Leg, reason: [UInt8]) {
+  func bye(_ leg: Leg, reason: [UInt8], headers: [(name: [UInt8], value: [UInt8])] = []) {
     guard leg.phase == .confirmed, leg.dialog != nil else { return }
     if let waiting = leg.serverInvite {
       // A re-INVITE of his that is still pending (§15.1.2 asks the same of a BYE that comes).
@@ -79,6 +82,7 @@ extension CallShard {
     var writer = leg.dialog!.request(
       .bye, branch: branch, viaSentBy: sentBy(of: leg.flow), transport: leg.flow.transport)
     writer.header(.reason, reason[...])
+    for header in headers { writer.header(name: header.name[...], value: header.value[...]) }
     writer.finish()
     own(id, .bye(leg))
     table.send(id, method: .bye, bytes: writer.bytes, flow: leg.dialog!.flow, now: now, wheel: &wheel)
@@ -94,10 +98,7 @@ extension CallShard {
       leg.clientInvite = nil
       table.cancel(pending, headers: [], now: now, wheel: &wheel)
     }
-    if let waiting = leg.unacknowledged {
-      leg.unacknowledged = nil
-      table.acknowledged(waiting, wheel: &wheel)
-    }
+    // A 2xx without its ACK is sent on until 64·T1: a phone that sent BYE may still miss it (§13.3.1.4).
     if let timer = leg.timer { wheel.cancel(timer) }
     if let timer = leg.reinviteTimer { wheel.cancel(timer) }
     guard legs.get(leg.token.slot, leg.token.generation) === leg else { return }

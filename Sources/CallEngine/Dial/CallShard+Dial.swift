@@ -256,11 +256,17 @@ extension CallShard {
     let kind = best?.kind
     var status = best?.status ?? 480
     let cause = best?.cause ?? .noAnswer
-    if kind == .unreachable, status == 408 { status = 503 }
+    var reached = cause
+    if kind == .unreachable, status == 408 {
+      // Timer B: nothing was reached there.
+      status = 503
+      reached = .networkOutOfOrder
+    }
     finishDial(
       call, dial,
       DialResult(
-        ok: false, status: status, cause: kind == .unreachable && status == 503 ? .networkOutOfOrder : cause,
-        reason: best?.reason, by: kind == .timeout ? "timeout" : "remote", endedBy: nil))
+        ok: false, status: status, cause: reached,
+        reason: best?.reason, by: kind == .timeout ? "timeout" : kind == .unreachable ? "system" : "remote",
+        endedBy: nil))
   }
 }

@@ -31,6 +31,8 @@ struct DialTarget: Sendable {
 struct DialOptions: Sendable {
   var timeout: Instant.Span
   var ringback: RingbackPolicy
+  /// Colour ring-back of several files, one after the other.
+  var ringbackFiles: [String] = []
   var tone: String
   var rule = FailoverRule.any
   var maxDuration: Instant.Span?

@@ -51,7 +51,9 @@ struct RingbackMachine {
   /// Nobody said anything for `no_progress_after` seconds.
   mutating func noProgress() -> Action {
     guard state == .silent else { return .nothing }
-    return begin(status: 180)
+    // A tone still begins with the first 18x of a callee.
+    if !policy.generatesAudio { state = .ringing }
+    return ring(180)
   }
 
   /// An answered caller hears the ringing from the start of the dial, as no 18x need tell his phone.

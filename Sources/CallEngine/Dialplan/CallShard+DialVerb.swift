@@ -101,9 +101,10 @@ extension CallShard {
     if !ringback.isNull {
       if let name = ringback.asString, let policy = RingbackPolicy(name: name) {
         options.ringback = policy
-      } else if let file = ringback["play"].strings?.first {
+      } else if let files = ringback["play"].strings, let file = files.first {
+        options.ringbackFiles = files
         options.ringback = .play(
-          file: file, loop: ringback["loop"].asBool ?? true, untilMedia: ringback["until_media"].asBool ?? false)
+          file: file, loop: ringback["loop"].asBool ?? false, untilMedia: ringback["until_media"].asBool ?? false)
       }
     }
     options.rule = rule(value) ?? .any

@@ -41,11 +41,13 @@ extension CallShard {
       return .values([CallFields.value(String(decoding: bytes(1), as: UTF8.self), of: call)])
     case .header_get:
       if let own = call.headers.value(bytes(1)) { return .values([.string(own)]) }
+      if call.headers.replaces(named: bytes(1)) { return .values([.null]) }
       let name = String(decoding: bytes(1), as: UTF8.self)
       return .values([call.invite.first(named: name).map { .string(Array($0)) } ?? .null])
     case .header_all:
       let name = String(decoding: bytes(1), as: UTF8.self)
-      return .values([.array(call.invite.all(named: name).map { .string(Array($0)) })])
+      let theirs = call.headers.replaces(named: bytes(1)) ? [] : call.invite.all(named: name).map { Array($0) }
+      return .values([.array((theirs + call.headers.values(bytes(1))).map { .string($0) })])
     case .header_set:
       return owned(call.headers.set(bytes(1), bytes(2)), bytes(1))
     case .header_add:
@@ -157,6 +159,9 @@ enum KeyValueOperations {
         try store.set(key, argument(1), ttl: ttl(2), nowMilliseconds: now)
         return [.bool(true)]
       case .kv_incr:
+        guard argument(1).isNull || argument(1).asInt != nil else {
+          return [.null, .failure("arguments", "kv.incr adds whole numbers")]
+        }
         let by = argument(1).asInt ?? 1
         return [.integer(try store.increment(key, by: Int64(by), ttl: ttl(2), nowMilliseconds: now))]
       case .kv_cas:

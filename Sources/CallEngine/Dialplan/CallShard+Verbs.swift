@@ -164,7 +164,7 @@ extension CallShard {
         call,
         .init(
           side: .system, status: status ?? 200, cause: cause ?? status.map { Cause(status: $0) } ?? .normalClearing,
-          text: text))
+          text: text), headers: options.headers)
     }
     return CallShard.done
   }
@@ -186,7 +186,8 @@ extension CallShard {
   // MARK: waiting
 
   private func sleep(_ task: ScriptTask, _ arguments: [LuaValue]) -> VerbOutcome {
-    if let call = task.call, call.hangup != nil { return afterHangup(.sleep, call, task) }
+    // In an `on_hangup` function services go on for the grace period, and sleeping is one.
+    if let call = task.call, call.hangup != nil, task.kind != .hook { return afterHangup(.sleep, call, task) }
     let seconds = arguments.first?.asDouble ?? 0
     arm(task, after: .seconds(min(max(seconds, 0), 1e6)), with: [.bool(true)])
     return .waits

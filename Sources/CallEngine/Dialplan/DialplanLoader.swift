@@ -56,7 +56,7 @@ public enum DialplanLoader {
     guard handlers.contains("invite") else {
       throw LuaFailure(kind: .runtime, message: "\(name):1: the script registers no on.invite: every call would fail")
     }
-    if runsLoadHandlers, handlers.contains("load") { try runLoad(vm, surroundings.generation) }
+    if runsLoadHandlers, handlers.contains("load") { try runLoad(vm, surroundings.generation, name: name) }
     return LoadedScript(vm: vm, door: door)
   }
 
@@ -80,7 +80,7 @@ public enum DialplanLoader {
     }
   }
 
-  private static func runLoad(_ vm: LuaVM, _ generation: Int) throws(LuaFailure) {
+  private static func runLoad(_ vm: LuaVM, _ generation: Int, name: String) throws(LuaFailure) {
     var (task, step) = vm.start(entry: "load", args: [.integer(Int64(generation))], group: 0)
     while true {
       switch step {
@@ -90,7 +90,7 @@ public enum DialplanLoader {
       case .asked:
         let place = vm.traceback(task)
         vm.close(task)
-        throw LuaFailure(kind: .runtime, message: "on.load may not wait\n\(place)")
+        throw LuaFailure(kind: .runtime, message: "\(name):1: on.load may not wait", traceback: place)
       }
     }
   }

@@ -39,7 +39,11 @@ extension CallShard {
     switch message.method {
     case .invite: newCall(id, message)
     case .register: register(id, message)
-    case .options: reply(id, message, 200) { self.capabilities(&$0) }
+    case .options:
+      reply(id, message, 200) {
+        self.capabilities(&$0)
+        $0.header(.supported, "" as StaticString)
+      }
     case .bye, .prack, .update, .info: reply(id, message, 481)
     case .unknown: reply(id, message, 501) { $0.header(.allow, CallShard.allow) }
     case .subscribe, .notify, .publish, .message, .refer, .ack, .cancel:
@@ -155,10 +159,14 @@ extension CallShard {
   /// A final response of our own to a request outside a call, or to one that needs no more than a status.
   func reply(
     _ id: ServerTransactionID, _ request: Message, _ status: Int, _ text: String? = nil, tag: Bytes? = nil,
-    _ more: (inout MessageWriter) -> Void = { _ in }
+    cause: Cause? = nil, _ more: (inout MessageWriter) -> Void = { _ in }
   ) {
     var writer = MessageWriter.response(
       to: request, status: status, reason: text, toTag: tag ?? statelessTag(request))
+    // A challenge is no end of a call; every other final response to an INVITE says why (RFC 3326).
+    if request.method == .invite, status >= 300, status != 401, status != 407 {
+      reason(&writer, cause ?? Cause(status: status))
+    }
     more(&writer)
     writer.finish()
     table.respond(id, status: status, bytes: writer.bytes, now: now, wheel: &wheel)

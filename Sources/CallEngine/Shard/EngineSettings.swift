@@ -49,7 +49,6 @@ public struct EngineSettings: Sendable {
   /// After a hang-up a script may use services for so long, and make `verbsAfterHangup` more calls.
   public var afterHangup: Instant.Span = .seconds(10)
   public var verbsAfterHangup = 50
-  public var userAgent = "Nightjar"
 
   public init(listeners: [Listener], domain: String, ownAddresses: [IPAddress]) {
     self.listeners = listeners

@@ -9,7 +9,7 @@ import Storage
 
 /// The daemon as a whole.
 public enum Server {
-  /// As `nightjar --version` and the Server header say it.
+  /// as `nightjar --version` says it.
   public static let version = "0.1.0"
 
   /// Runs in the foreground until SIGTERM has drained it.

@@ -12,7 +12,7 @@ import Yams
 /// | `sip.advertise` | address, or one a family | null | what Contact, Via and SDP say behind a NAT |
 /// | `sip.auth.algorithms` | list of `MD5`, `SHA-256` | `[MD5, SHA-256]` | one challenge each, in this order |
 /// | `sip.tls.certificate`, `sip.tls.key` | path | null | PEM |
-/// | `sip.shards` | 0…128 | 0 | event loops that run calls; 0: one a core |
+/// | `sip.shards` | 0…128 | 0 | event loops that run calls; 0: half of the cores, at least one |
 /// | `media.address` | address, or one a family | `[127.0.0.1, "::1"]` | where RTP is received |
 /// | `media.ports` | `LOW-HIGH` | `10000-31999` | four a call |
 /// | `media.timeout` | seconds | 60 | an active call without RTP is ended; 0: never |

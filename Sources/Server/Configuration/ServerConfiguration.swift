@@ -50,7 +50,7 @@ extension ServerConfiguration {
     /// One challenge each, in this order (RFC 8760 §2.4).
     public var algorithms: [DigestAlgorithm] = [.md5, .sha256]
     public var tls: TLS?
-    /// Event loops that run calls; 0: one a core.
+    /// Event loops that run calls; 0: half of the cores, at least one.
     public var shards = 0
 
     public struct TLS: Sendable, Equatable {
