@@ -49,7 +49,8 @@ struct ScriptedPhoneTests {
     pair.bob.script = PhoneScript([.respond(200), .hangUp(after: .milliseconds(5_000))])
     let call = pair.alice.call("bob")
     pair.network.run(for: .milliseconds(1_000))
-    pair.alice.reinvite(call, body: PhoneSDP.audio(Endpoint(pair.alice.endpoint.ip, 40_000), direction: "sendonly", version: 2))
+    pair.alice.reinvite(
+      call, body: PhoneSDP.audio(Endpoint(pair.alice.endpoint.ip, 40_000), direction: "sendonly", version: 2))
     pair.network.run(for: .milliseconds(1_000))
     #expect(call.reinviteStatus == 200 && call.bodies.count == 2 && pair.bob.calls[0].bodies.count == 2)
     pair.alice.send(.info, in: call)
@@ -92,7 +93,9 @@ struct ScriptedPhoneTests {
       let pair = Pair(seed: seed, conditions: .awful)
       pair.alice.call("bob")
       pair.network.run(for: .milliseconds(60_000))
-      return pair.network.trace.map { "\($0.sent.nanoseconds) \($0.copies) \(String(decoding: $0.datagram.bytes, as: UTF8.self))" }
+      return pair.network.trace.map {
+        "\($0.sent.nanoseconds) \($0.copies) \(String(decoding: $0.datagram.bytes, as: UTF8.self))"
+      }
     }
     #expect(run(5) == run(5) && run(5) != run(6))
   }
