@@ -40,7 +40,9 @@ struct ScenarioHostileTests {
     return bytes
   }
 
-  @Test("messages of a whole call, mutated and sent again at any time: no trap, and in the end nothing is left", arguments: [1, 4])
+  @Test(
+    "messages of a whole call, mutated and sent again at any time: no trap, and in the end nothing is left",
+    arguments: [1, 4])
   func mutations(shards: Int) {
     for seed: UInt64 in 1...60 {
       var random = SeededRandom(seed: seed)

@@ -72,6 +72,8 @@ extension CallShard {
       if let request = table.request(of: waiting) { reply(waiting, request, 487, nil, tag: leg.tag) }
     }
     if leg.unacknowledged != nil {
+      // The table's `noAck` ends the wait; the timer does where an ACK stopped it that names no dialog of ours.
+      if leg.byeReason == nil { leg.timer = arm(leg, .lateBye, after: .seconds(40)) }
       leg.byeReason = reason
       releaseMedia(leg)
       return
@@ -103,6 +105,7 @@ extension CallShard {
     if let timer = leg.reinviteTimer { wheel.cancel(timer) }
     guard legs.get(leg.token.slot, leg.token.generation) === leg else { return }
     legs.remove(leg.token.slot, leg.token.generation)
+    leg.shed()
     let call = leg.call
     if leg.role == .callee {
       call.callees.removeAll { $0 === leg }
@@ -144,7 +147,7 @@ extension CallShard {
   // MARK: timers
 
   enum CallTimer: UInt8 { case dialTimeout, noProgress, maxDuration, grace, delay }
-  enum LegTimer: UInt8 { case legTimeout, reinvite }
+  enum LegTimer: UInt8 { case legTimeout, reinvite, lateBye }
 
   func arm(_ call: Call, _ which: CallTimer, after: Instant.Span) -> TimerHandle {
     wheel.arm(
@@ -182,6 +185,9 @@ extension CallShard {
       switch which {
       case .legTimeout: legTimedOut(leg)
       case .reinvite: if leg.wantsReoffer { reoffer(leg) }
+      case .lateBye:
+        leg.unacknowledged = nil
+        afterACK(leg)
       }
     case 4: scriptTimer(token)
     default:

@@ -75,4 +75,14 @@ final class Leg {
   }
 
   var isLive: Bool { phase != .ended }
+
+  /// It is over. A transaction that lingers may still name it, and needs no more than its last ACK.
+  func shed() {
+    dialog = nil
+    remote = nil
+    remoteAudio = nil
+    localAudio = nil
+    proposed = nil
+    saved = nil
+  }
 }

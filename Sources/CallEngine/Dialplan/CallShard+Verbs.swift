@@ -137,7 +137,8 @@ extension CallShard {
     if from["status"].asInt != nil {
       let theirs = Int(from["status"].asInt ?? 480)
       if status == nil, cause == nil {
-        status = statusForCaller(theirs)
+        // A redirection is nothing without its Contact, and the callee's is not the caller's to see.
+        status = theirs < 400 && options["contacts"].isNull ? 480 : statusForCaller(theirs)
         reason = status == theirs ? from["reason"].asBytes : nil
       }
       if cause == nil { cause = from["cause"].asInt.flatMap { Cause(Int($0)) } }
