@@ -24,13 +24,12 @@ import Testing
     ("{'user/1', 'user/2'}", list("parallel", [target("user/1"), target("user/2")])),
     ("{'user/1', timeout=5, delay=0.5}", target("user/1", ["timeout": 5, "delay": 0.5])),
     (
-      "{'user/1', headers={['X-A']='1'}, remove={'Via'}, from='1000', pai={user='a', host='b', x=1}, privacy='id', codecs={'PCMA'}, vars={a=1}}",
+      "{'user/1', headers={['X-A']='1'}, remove={'Via'}, from='1000', pai={user='a', host='b', x=1}, privacy='id', codecs={'PCMA'}}",
       target(
         "user/1",
         [
           "headers": .array([.array(["X-A", "1"])]), "remove": .array(["Via"]), "from": "1000",
           "pai": .record(["user": "a", "host": "b"]), "privacy": "id", "codecs": .array(["PCMA"]),
-          "vars": .record(["a": 1]),
         ])
     ),
     ("seq{'user/1', 'user/2'}", list("seq", [target("user/1"), target("user/2")])),
@@ -72,9 +71,9 @@ import Testing
       .record(["failover_on": .array([408, 500, 502, 503, "timeout", "unreachable"]), "stop_on": .array(["6xx"])])
     ),
     (
-      "{max_duration=3600, rtp_timeout=0, bridge=false, no_progress_after=4, early_media='first', after_bridge='continue'}",
+      "{max_duration=3600, rtp_timeout=0, no_progress_after=4, early_media='first', after_bridge='continue'}",
       .record([
-        "max_duration": 3600, "rtp_timeout": 0, "bridge": false, "no_progress_after": 4, "early_media": "first",
+        "max_duration": 3600, "rtp_timeout": 0, "no_progress_after": 4, "early_media": "first",
         "after_bridge": "continue",
       ])
     ),
@@ -135,7 +134,7 @@ import Testing
     ("call:dial('user/1', {failover_on={200}})", "option 'failover_on' must be a list of statuses (300 to 699)"),
     ("call:dial('user/1', {failover_on={'timout'}})", "option 'failover_on' must be a list of statuses"),
     ("call:dial('user/1', {early_media='all'})", "option 'early_media' must be \"none\" or \"first\", not \"all\""),
-    ("call:dial('user/1', {bridge='no'})", "option 'bridge' must be true or false, not \"no\""),
+    ("call:dial('user/1', {bridge=false})", "option 'bridge' comes with a later release"),
   ]
 
   @Test("Mistakes in a dial", arguments: mistakes)

@@ -33,6 +33,7 @@ final class Call {
   var mainTask: Int?
   var hooks = 0
   var hooksLeft: [Int] = []
+  var isStartingHooks = false
   var verbsLeft: Int
   var graceTimer: TimerHandle?
   var durationTimer: TimerHandle?

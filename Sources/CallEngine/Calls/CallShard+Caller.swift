@@ -111,9 +111,10 @@ extension CallShard {
 
   /// The server's own answer to the caller's offer: one codec that we can generate, and telephone-event. Nil where the
   /// offer has none, or there is no offer or no port.
-  func ownAnswer(_ leg: Leg) -> [UInt8]? {
+  func ownAnswer(_ leg: Leg, codecs: [String]? = nil) -> [UInt8]? {
     if let sdp = leg.localSDP { return sdp }
-    guard let offer = leg.remote, let audio = leg.remoteAudio, let codec = generable(audio), leaseMedia(leg),
+    guard let offer = leg.remote, let audio = leg.remoteAudio, let codec = generable(audio, among: codecs),
+      leaseMedia(leg),
       let port = leg.port
     else { return nil }
     let sdp = OfferAnswerSDP.answer(
@@ -134,8 +135,11 @@ extension CallShard {
   }
 
   /// The first codec of a list that tones and files can be made in.
-  func generable(_ audio: AudioStream) -> Codec? {
-    audio.codecs.first { ($0.name == "PCMU" || $0.name == "PCMA") && $0.clockRate == 8000 }
+  func generable(_ audio: AudioStream, among names: [String]? = nil) -> Codec? {
+    let wanted = names?.map { $0.uppercased() }
+    return audio.codecs.first {
+      ($0.name == "PCMU" || $0.name == "PCMA") && $0.clockRate == 8000 && wanted?.contains($0.name) ?? true
+    }
   }
 
   /// Keeps what was described to the peer, and reads our own numbers back out of it.

@@ -62,6 +62,8 @@ extension CallShard {
       return .values([])
     case .on_hangup:
       if call.hangup != nil { return .values([hangupInfo(call)]) }
+      let limit = call.script.settings.limits.tasksPerCall
+      guard call.hooks < limit else { return .raise("a call may have \(limit) on_hangup functions") }
       call.hooks += 1
       return .values([.integer(Int64(call.hooks))])
     default:

@@ -224,9 +224,16 @@ extension CallShard {
 
   /// `on_hangup` functions, the last registered first, each in a coroutine of its own.
   func nextHook(_ call: Call) {
-    guard call.hangup != nil, let index = call.hooksLeft.popLast() else { return }
-    let task = newTask(call.script, call, .hook)
-    start(task, entry: "hangup_hook", [.integer(call.handle), .integer(Int64(index)), hangupInfo(call)])
+    // One that ends at once comes back here: a loop, so that many of them do not go deep.
+    guard !call.isStartingHooks else { return }
+    call.isStartingHooks = true
+    defer { call.isStartingHooks = false }
+    while call.hangup != nil, !call.tasks.contains(where: { task(at: $0)?.kind == .hook }),
+      let index = call.hooksLeft.popLast()
+    {
+      let task = newTask(call.script, call, .hook)
+      start(task, entry: "hangup_hook", [.integer(call.handle), .integer(Int64(index)), hangupInfo(call)])
+    }
   }
 
   /// The grace period is over: what still runs is closed quietly.

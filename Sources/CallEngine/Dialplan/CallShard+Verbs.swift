@@ -115,7 +115,7 @@ extension CallShard {
       accept(call.caller, sdp: sdp, headers: options.headers)
       return CallShard.done
     }
-    guard let sdp = ownAnswer(call.caller) else {
+    guard let sdp = ownAnswer(call.caller, codecs: options["codecs"].strings) else {
       return failure("media", "the caller offered no codec that can be played, or no port is left")
     }
     accept(call.caller, sdp: sdp, headers: options.headers)

@@ -13,7 +13,7 @@ schema = {
       doc = "180 without SDP: the phone makes its own ringing tone", returns = "true | nil, error",
       options = {
         { "status", "integer", "180, 181 or 182", values = { 180, 181, 182 }, default = 180 },
-        { "reliable", "string", "100rel", values = { "auto", "always", "never" }, default = "auto" },
+        { "reliable", "string", "100rel where the caller asks for it", values = { "auto", "never" }, default = "auto" },
       },
     },
     progress = {
@@ -41,7 +41,7 @@ schema = {
         { "stop_on", "statuses", "what ends seq at once" },
         { "max_duration", "seconds", "the longest talk", min = 0.001 },
         { "rtp_timeout", "seconds", "end a talk without RTP after this; 0: never" },
-        { "bridge", "boolean", "connect the caller with who answers", default = true },
+        { "bridge", "boolean", "connect the caller with who answers", later = true },
         { "no_progress_after", "seconds", "180 to the caller when nobody has said anything until then" },
         headers,
         { "early_media", "string", "whose early media several legs may pass on", values = { "none", "first" } },
@@ -71,7 +71,7 @@ schema = {
       arguments = { { "files", "files", "a file or a list of files" } },
       options = {
         { "loop", "boolean", "again and again", default = false },
-        { "barge", "boolean", "a digit ends it", default = false },
+        { "barge", "boolean", "a digit ends it", later = true },
       },
     },
     tone = {
@@ -120,7 +120,7 @@ schema = {
     { "codecs", "strings", "codec names to offer, the preferred first" },
     { "timeout", "seconds", "how long this one may ring", min = 0.001 },
     { "delay", "seconds", "ring it so much later" },
-    { "vars", "vars", "kept in the record of the leg" },
+    { "vars", "vars", "kept in the record of the leg", later = true },
     { "confirm", "function", "asked before the bridge", later = true },
   },
   seq = {

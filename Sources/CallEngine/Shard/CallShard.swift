@@ -121,7 +121,7 @@ public final class CallShard {
   }
 
   /// When `tick` is next wanted; may be early.
-  public var nextDeadline: Instant? { sliced.isEmpty ? wheel.nextDeadline : now }
+  public var nextDeadline: Instant? { sliced.isEmpty && spawnQueue.isEmpty ? wheel.nextDeadline : now }
 
   /// Hands out what is to be sent, in order, and forgets it.
   public func drain(_ send: (Outgoing) -> Void) {
@@ -150,8 +150,10 @@ public final class CallShard {
   public var callCount: Int { calls.count }
   public var transactionCount: Int { table.counts.clients + table.counts.servers }
 
-  /// Works off what the transactions had to say until nothing is left.
+  /// Works off what the transactions had to say until nothing is left. Tasks that spawn tasks without end give way to
+  /// other calls: what they spawned starts with the next turn.
   func settle() {
+    var rounds = 0
     repeat {
       while !table.events.isEmpty {
         swap(&table.events, &events)
@@ -159,8 +161,11 @@ public final class CallShard {
         events.removeAll(keepingCapacity: true)
       }
       if !ready.isEmpty { runReady() }
-      if !spawnQueue.isEmpty { startSpawned() }
-    } while !table.events.isEmpty || !ready.isEmpty || !spawnQueue.isEmpty
+      if !spawnQueue.isEmpty, rounds < 8 {
+        startSpawned()
+        rounds += 1
+      }
+    } while !table.events.isEmpty || !ready.isEmpty || !spawnQueue.isEmpty && rounds < 8
   }
 
   // MARK: tokens
