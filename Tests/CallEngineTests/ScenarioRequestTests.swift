@@ -200,6 +200,22 @@ struct ScenarioRequestTests {
     world.expectNothingLeft(records: 2)
   }
 
+  @Test("RFC 3264 §6: a callee who may be offered none of the caller's codecs is not called, and keeps no port")
+  func nothingToOffer() {
+    let world = World(
+      """
+      on.invite(function(call)
+        local r = call:dial({ "user/1001", codecs = { "G729" } })
+        call:reject { from = r }
+      end)
+      """)
+    let phones = world.registered("1000", "1001")
+    let call = phones[0].call("1001")
+    world.run(2)
+    #expect(call.statuses.last == 488 && phones[1].calls.isEmpty)
+    world.expectNothingLeft(records: 1)
+  }
+
   @Test("no port is left: the callee is not called, the caller gets 503")
   func noPorts() {
     let world = World()

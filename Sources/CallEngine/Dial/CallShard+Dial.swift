@@ -97,8 +97,12 @@ extension CallShard {
     if case .binding = target.place { leg.isBinding = true }
     leg.leaf = leaf
     guard let body = offer(to: leg, call, dial, codecs: target.codecs) else {
+      // Without a port it is ours to say so; with one there is nothing left that this callee could be offered.
+      let (status, cause): (Int, Cause) = leg.port == nil ? (503, .switchCongestion) : (488, .incompatibleDestination)
+      leg.isCancelled = true
+      releaseMedia(leg)
       legs.release(slot)
-      return fail(leaf, target, call, dial, status: 503, .switchCongestion, attempt: attempt)
+      return fail(leaf, target, call, dial, status: status, cause, attempt: attempt)
     }
     legs.fill(slot, leg)
     call.callees.append(leg)
