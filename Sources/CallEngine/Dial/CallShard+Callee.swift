@@ -102,16 +102,13 @@ extension CallShard {
   }
 
   func via(_ writer: inout MessageWriter, _ flow: Flow, _ branch: Token) {
-    var value: [UInt8] = []
-    value.reserveCapacity(96)
-    value += Array("SIP/2.0/".utf8)
-    value += Array(flow.transport.viaName.utf8)
-    value.append(0x20)
-    value += sentBy(of: flow)
-    value += Array(";branch=z9hG4bK".utf8)
-    branch.write(into: &value)
-    value += Array(";rport".utf8)
-    writer.header(.via, value[...])
+    writer.append("Via: SIP/2.0/" as StaticString)
+    writer.append(flow.transport.viaName)
+    writer.append(" " as StaticString)
+    writer.append(sentBy(of: flow))
+    writer.append(";branch=z9hG4bK" as StaticString)
+    branch.write(into: &writer.bytes)
+    writer.append(";rport\r\n" as StaticString)
   }
 
   private func identity(of call: Call, target: DialTarget) -> CallerIdentity.Outgoing {

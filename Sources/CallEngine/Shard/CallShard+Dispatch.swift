@@ -72,9 +72,8 @@ extension CallShard {
   }
 
   private func inDialog(_ id: ServerTransactionID, _ message: Message) {
-    guard let leg = leg(tag: message.toTag), leg.isLive || message.method == .bye, let dialog = leg.dialog,
-      dialog.callID.elementsEqual(message.callID),
-      dialog.remoteTag.elementsEqual(message.fromTag ?? [])
+    guard let leg = leg(tag: message.toTag), leg.isLive || message.method == .bye,
+      leg.dialog?.matches(message) == true
     else {
       services.counters.add(.strayRequests)
       return reply(id, message, 481)

@@ -6,7 +6,7 @@ public final class EngineCounters: Sendable {
     case requests, responses, callsStarted, callsAnswered, callsFailed, callsEnded, registrations, challenges
     case authenticationFailures, scriptErrors, scriptLimits, scriptsClosed, portsExhausted, strayResponses,
       strayRequests
-    case overload, mediaTimeouts, traceDropped
+    case mediaTimeouts
   }
 
   private final class Cell: Sendable {
