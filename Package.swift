@@ -104,5 +104,12 @@ let package = Package(
         log,
       ],
       swiftSettings: strict),
+    // What a call costs in instructions and allocations (Scripts/cost).
+    .target(name: "Counting", path: "Tests/Cost/Counting"),
+    .executableTarget(
+      name: "Cost",
+      dependencies: [
+        "Counting", "NetCore", "SIPMessage", "SIPDigest", "SIPTransaction", "LuaRuntime", "Media", "CallEngine", log,
+      ], path: "Tests/Cost/Cost", swiftSettings: base),
   ] + tests
 )

@@ -1,0 +1,70 @@
+import CallEngine
+import Counting
+import NetCore
+import SIPMessage
+import SIPTransaction
+import Synchronization
+
+/// Brings messages to the shard as the transport does, and counts what that costs once `isCounting`.
+final class Meter {
+  let server = Server()
+  private(set) var now = Instant.zero
+  var isCounting = false
+  private(set) var messages = 0
+  private(set) var sent: [(bytes: [UInt8], to: Endpoint)] = []
+
+  init() { sent.reserveCapacity(1024) }
+
+  func receive(_ bytes: [UInt8], from remote: Endpoint) {
+    sent.removeAll(keepingCapacity: true)
+    let flow = Flow(transport: .udp, listener: 0, remote: remote, local: Server.address)
+    if isCounting {
+      messages += 1
+      counting_start()
+      counted(bytes, flow)
+      counting_stop()
+    } else {
+      warm(bytes, flow)
+    }
+    for event in server.ports.takeEvents() { hand(.media([event])) }
+  }
+
+  private func hand(_ input: ShardInput) {
+    if isCounting { counting_start() }
+    if isCounting { counted(input) } else { server.shard.handle(input, now: now) }
+    counting_stop()
+  }
+
+  func advance(_ span: Instant.Span) {
+    now = now + span
+    Wall.milliseconds.store(1_760_000_000_000 + now.nanoseconds / 1_000_000, ordering: .relaxed)
+    guard let deadline = server.shard.nextDeadline, deadline <= now else { return }
+    if isCounting {
+      counting_start()
+      counted()
+      counting_stop()
+    } else {
+      server.shard.tick(now: now)
+    }
+    server.shard.drain { _ in }
+  }
+
+  // Names that callgrind is told to count in; nothing else may be in them.
+
+  @inline(never) private func counted(_ bytes: [UInt8], _ flow: Flow) { take(bytes, flow) }
+  @inline(never) private func warm(_ bytes: [UInt8], _ flow: Flow) { take(bytes, flow) }
+  @inline(never) private func counted(_ input: ShardInput) { server.shard.handle(input, now: now) }
+  @inline(never) private func counted() { server.shard.tick(now: now) }
+
+  @inline(__always) private func take(_ bytes: [UInt8], _ flow: Flow) {
+    guard let message = try? MessageParser.parse(bytes, flow: flow) else { fatalError("unreadable") }
+    server.shard.receive(message, now: now)
+    server.shard.drain { self.sent.append(($0.bytes, $0.flow.remote)) }
+    server.shard.endOfBatch()
+  }
+
+  /// What was sent to `remote` by the last input, as lines.
+  func lines(to remote: Endpoint) -> [[Substring]] {
+    sent.filter { $0.to == remote }.map { Texts.lines($0.bytes) }
+  }
+}

@@ -1,0 +1,8 @@
+#pragma once
+#include <stddef.h>
+
+/// Every malloc, calloc, realloc and aligned allocation of the process while `counting_start` is in force.
+void counting_start(void);
+void counting_stop(void);
+size_t counting_allocations(void);
+size_t counting_bytes(void);
