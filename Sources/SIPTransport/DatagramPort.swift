@@ -11,14 +11,15 @@ internal import NetCore
 ///
 /// Read: NIO makes text of every peer's address (`SocketAddress`) and allocates for it, a third of its cost a datagram.
 /// So NIO reads the first datagram of a wake, which is how the loop learns of it, and this the rest.
+///
+/// What a batch of inputs has to send leaves in one go at its end: a peer that sleeps is woken by the first datagram and
+/// finds the others, where datagrams that trickle would wake it for each (measured: half of a send is that wake).
 final class DatagramPort {
-  enum Outcome {
-    case sent
-    /// The system has no room now: kept, to be tried again by `retry`.
-    case queued
-    case dropped
-    /// This datagram cannot be sent to that address: no route, a forbidden or impossible address, too long.
-    case impossible
+  /// What `flush` came to.
+  struct Flushed {
+    var sent = 0
+    /// Flows of datagrams that cannot be sent to their address: no route, a forbidden or impossible address, too long.
+    var impossible: [Flow] = []
   }
 
   let listener: UInt8
@@ -81,56 +82,55 @@ final class DatagramPort {
 
   private struct Waiting {
     var bytes: [UInt8]
-    var remote: Endpoint
-    var source: IPAddress
+    var flow: Flow
+  }
+  private enum Outcome { case sent, noRoom, impossible }
+
+  /// The system had no room for the first that waits.
+  private(set) var isBlocked = false
+  /// As many as the system's buffer surely holds wait for `flush`.
+  var isFull: Bool { !isBlocked && queue.count >= 64 }
+
+  /// Keeps a datagram for `flush`; false: too many wait, it is dropped. `flow.local`: the address to send from where this
+  /// port has more than one. An answer comes from the address that the request went to (RFC 3581 §4), or no NAT lets it
+  /// through.
+  func stage(_ bytes: [UInt8], _ flow: Flow) -> Bool {
+    guard queue.count < queueLimit else { return false }
+    queue.append(Waiting(bytes: bytes, flow: flow))
+    return true
   }
 
-  var isBlocked: Bool { !queue.isEmpty }
-
-  /// `source`: the address to send from where this port has more than one. An answer comes from the address that the
-  /// request went to (RFC 3581 §4), or no NAT lets it through.
-  func send(_ bytes: [UInt8], to remote: Endpoint, from source: IPAddress) -> Outcome {
-    let waiting = Waiting(bytes: bytes, remote: remote, source: source)
-    guard queue.isEmpty else { return enqueue(waiting) }
-    let outcome = attempt(waiting)
-    return outcome == .queued ? enqueue(waiting) : outcome
-  }
-
-  /// Sends what waits until the system is full again; those that turn out to be impossible are dropped.
-  func retry() -> (sent: Int, impossible: Int) {
-    var sent = 0
-    var impossible = 0
+  /// Sends what waits, in order, until the system is full.
+  func flush() -> Flushed {
+    var flushed = Flushed()
+    isBlocked = false
     while let waiting = queue.first {
       switch attempt(waiting) {
-      case .sent: sent += 1
-      case .queued: return (sent, impossible)
-      case .dropped, .impossible: impossible += 1
+      case .sent: flushed.sent += 1
+      case .noRoom:
+        isBlocked = true
+        return flushed
+      case .impossible: flushed.impossible.append(waiting.flow)
       }
       queue.removeFirst()
     }
-    return (sent, impossible)
-  }
-
-  private func enqueue(_ waiting: Waiting) -> Outcome {
-    guard queue.count < queueLimit else { return .dropped }
-    queue.append(waiting)
-    return .queued
+    return flushed
   }
 
   private func attempt(_ waiting: Waiting) -> Outcome {
-    let isChosen = isWildcard && waiting.source.family == local.ip.family && !waiting.source.isUnspecified
-    var source = isChosen ? waiting.source : nil
+    let wanted = waiting.flow.local.ip
+    var source = isWildcard && wanted.family == local.ip.family && !wanted.isUnspecified ? wanted : nil
     while true {
       let result =
         if let source {
-          sendMessage(waiting.bytes, waiting.remote, source)
+          sendMessage(waiting.bytes, waiting.flow.remote, source)
         } else {
-          sendTo(waiting.bytes, waiting.remote)
+          sendTo(waiting.bytes, waiting.flow.remote)
         }
       if result >= 0 { return .sent }
       switch errno {
       case EINTR: continue
-      case EAGAIN, ENOBUFS, ENOMEM: return .queued
+      case EAGAIN, ENOBUFS, ENOMEM: return .noRoom
       // Not an address of this machine (any more): the system chooses.
       case EINVAL where source != nil, ENETUNREACH where source != nil: source = nil
       default: return .impossible

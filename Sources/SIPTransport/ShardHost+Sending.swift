@@ -15,14 +15,9 @@ extension ShardHost {
       counters.sendFailures.bump()
       return notes.append(.failed(flow))
     }
-    switch port.send(bytes, to: flow.remote, from: flow.local.ip) {
-    case .sent: counters.sent.bump()
-    case .queued: timer.wantRetry(now: .now)
-    case .dropped: counters.sendDrops.bump()
-    case .impossible:
-      counters.sendFailures.bump()
-      notes.append(.failed(flow))
-    }
+    guard port.stage(bytes, flow) else { return counters.sendDrops.bump() }
+    hasStaged = true
+    if port.isFull { flush(port) }
   }
 
   /// The flow's own listener, else one of the remote's address family (a request that we begin).
@@ -34,13 +29,17 @@ extension ShardHost {
     return nil
   }
 
-  func retryDatagrams() {
-    for case let port? in ports where port.isBlocked {
-      let (sent, impossible) = port.retry()
-      for _ in 0..<sent { counters.sent.bump() }
-      for _ in 0..<impossible { counters.sendFailures.bump() }
-      if port.isBlocked { timer.wantRetry(now: .now) }
-    }
+  /// Sends what this batch has staged, and what found no room before.
+  func flushDatagrams() {
+    hasStaged = false
+    for case let port? in ports { flush(port) }
+  }
+
+  private func flush(_ port: DatagramPort) {
+    let flushed = port.flush()
+    counters.sent.bump(by: flushed.sent)
+    for flow in flushed.impossible { fail(flow, to: shard) }
+    if port.isBlocked { timer.wantRetry(now: .now) }
   }
 
   /// To the connection with that id, or with id 0 to the one that goes to the remote, which is opened if need be.

@@ -54,7 +54,7 @@ extension ShardHost {
   func runTimers(now: Instant) {
     if timer.retryAt <= now {
       timer.retryAt = .distantFuture
-      retryDatagrams()
+      flushDatagrams()
     }
     guard now - timer.lastTick >= configuration.timerGranularity else { return }
     timer.lastTick = now

@@ -6,7 +6,7 @@ internal import SIPMessage
 /// One shard's loop: its sockets in, its driver, its sockets out. Every method runs on `loop`.
 ///
 /// An input is a message, an item, a failure or a tick. After each the driver's outbox is drained; `endBatch`, once for
-/// all inputs of a wake, flushes streams and mailboxes and arms the one callback.
+/// all inputs of a wake, flushes datagrams, streams and mailboxes and arms the one callback.
 final class ShardHost {
   let shard: UInt8
   let shards: UInt8
@@ -35,6 +35,8 @@ final class ShardHost {
     case failed(Flow)
     case closed(UInt64)
   }
+  /// A datagram waits in a port for the end of the batch.
+  var hasStaged = false
   private var isEndingBatch = false
   private(set) var isStopped = false
 
@@ -113,14 +115,15 @@ final class ShardHost {
     drain()
     // Failures cause sends, and sends failures. What still goes on after some rounds waits for the loop's next turn.
     var rounds = 0
-    while rounds < 4, hasOutward || !notes.isEmpty || !dirty.isEmpty {
+    while rounds < 4, hasStaged || hasOutward || !notes.isEmpty || !dirty.isEmpty {
       rounds += 1
+      if hasStaged { flushDatagrams() }
       handleNotes()
       flushStreams()
       crossOver()
     }
     isEndingBatch = false
-    if hasOutward || !notes.isEmpty || !dirty.isEmpty { continueLater { $0.endBatch() } }
+    if hasStaged || hasOutward || !notes.isEmpty || !dirty.isEmpty { continueLater { $0.endBatch() } }
     arm()
   }
 

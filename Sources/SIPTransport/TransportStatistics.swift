@@ -101,5 +101,5 @@ final class ShardCounters: Sendable {
 
 extension Atomic where Value == UInt64 {
   /// Adds without a locked instruction: right only where one thread writes.
-  func bump() { store(load(ordering: .relaxed) &+ 1, ordering: .relaxed) }
+  func bump(by n: Int = 1) { store(load(ordering: .relaxed) &+ UInt64(n), ordering: .relaxed) }
 }

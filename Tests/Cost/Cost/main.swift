@@ -27,5 +27,6 @@ let bytes = Double(counting_bytes()) / Double(counted)
 print(
   """
   {"kind": "\(kind)", "counted": \(counted), "messages": \(Double(calls.meter.messages) / Double(counted)), \
-  "allocations": \(each), "allocations_a_message": \(perMessage), "bytes": \(bytes)}
+  "allocations": \(each), "allocations_a_message": \(perMessage), "bytes": \(bytes), \
+  "microseconds": \(Double(calls.meter.nanoseconds) / Double(counted) / 1000)}
   """)
