@@ -13,8 +13,8 @@ public enum DigestClient {
   public static func authorization(
     challenge: Bytes, user: String, password: String, method: Bytes, uri: Bytes, cnonce: Bytes, nc: UInt32
   ) -> [UInt8]? {
-    guard let p = (try? DigestParameters.parse(challenge)) ?? nil, let realm = p.realm, let nonce = p.nonce,
-      let algorithm = p.algorithm.map(DigestAlgorithm.init(token:)) ?? .md5
+    guard let p = (try? DigestParameters.parse(challenge)) ?? nil, let realm = p[.realm], let nonce = p[.nonce],
+      let algorithm = p[.algorithm].map(DigestAlgorithm.init(token:)) ?? .md5
     else { return nil }
     let ha1 = algorithm.hash(Array(user.utf8)[...], realm, Array(password.utf8)[...])
     let ha2 = algorithm.hash(method, uri)
@@ -27,11 +27,12 @@ public enum DigestClient {
     add(", realm=\"", realm, "\"")
     add(", nonce=\"", nonce, "\"")
     add(", uri=\"", uri, "\"")
-    if let qop = p.qop {
+    if let qop = p[.qop] {
       let offered = qop.split { $0 == UInt8(ascii: ",") || $0 == 0x20 }
-      guard offered.contains(where: { String(decoding: $0, as: UTF8.self).lowercased() == "auth" }) else { return nil }
-      var count: [UInt8] = []
-      Hexadecimal.encode(UInt64(nc), digits: 8, into: &count)
+      guard offered.contains(where: { $0.span.equals("auth") }) else { return nil }
+      var digits = HexDigest()
+      digits.append(UInt64(nc), octets: 4)
+      let count = digits.bytes
       add(
         ", response=\"", algorithm.hash(ha1[...], nonce, count[...], cnonce, Array("auth".utf8)[...], ha2[...])[...],
         "\"")
@@ -40,8 +41,8 @@ public enum DigestClient {
     } else {
       add(", response=\"", algorithm.hash(ha1[...], nonce, ha2[...])[...], "\"")
     }
-    if p.algorithm != nil { add(", algorithm=", Array(algorithm.rawValue.utf8)[...], "") }
-    if let opaque = p.opaque { add(", opaque=\"", opaque, "\"") }
+    if p[.algorithm] != nil { add(", algorithm=", Array(algorithm.rawValue.utf8)[...], "") }
+    if let opaque = p[.opaque] { add(", opaque=\"", opaque, "\"") }
     return out
   }
 
@@ -51,7 +52,7 @@ public enum DigestClient {
     var best: (value: Bytes, rank: Int)?
     for challenge in challenges {
       guard let p = (try? DigestParameters.parse(challenge)) ?? nil else { continue }
-      guard let algorithm = p.algorithm.map(DigestAlgorithm.init(token:)) ?? .md5 else { continue }
+      guard let algorithm = p[.algorithm].map(DigestAlgorithm.init(token:)) ?? .md5 else { continue }
       let rank = algorithm.digits
       if rank > best?.rank ?? 0 { best = (challenge, rank) }
     }

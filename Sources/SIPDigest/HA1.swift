@@ -25,18 +25,22 @@ public struct HA1: Hashable, Sendable {
   /// Of nobody: what the credentials of an unknown user are checked against, so that the answer takes as long.
   static let nobody = HA1(md5: .init(repeating: 0x30, count: 32), sha256: .init(repeating: 0x30, count: 64))
 
-  func value(_ algorithm: DigestAlgorithm) -> [UInt8] {
-    switch algorithm {
-    case .md5: md5
-    case .sha256: sha256
-    }
-  }
-
   /// The `response` of RFC 7616 §3.4.1 with `qop=auth`.
   func response(
     _ algorithm: DigestAlgorithm, method: Bytes, uri: Bytes, nonce: Bytes, nc: Bytes, cnonce: Bytes
-  ) -> [UInt8] {
-    let ha2 = algorithm.hash(method, uri)
-    return algorithm.hash(value(algorithm)[...], nonce, nc, cnonce, Array("auth".utf8)[...], ha2[...])
+  ) -> HexDigest {
+    var second = DigestHasher(algorithm)
+    second.add(method)
+    second.add(uri)
+    var hasher = DigestHasher(algorithm)
+    hasher.add(algorithm == .md5 ? md5[...] : sha256[...])
+    hasher.add(nonce)
+    hasher.add(nc)
+    hasher.add(cnonce)
+    hasher.add(HA1.auth[...])
+    hasher.add(second.finalize())
+    return hasher.finalize()
   }
+
+  private static let auth = Array("auth".utf8)
 }

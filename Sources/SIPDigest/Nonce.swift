@@ -1,15 +1,16 @@
 internal import Crypto
 internal import SIPMessage
+internal import Synchronization
 
-/// A nonce that needs no memory: the second it was made in, 64 random bits, and a keyed hash of both and of the realm. That it is
-/// ours and how old it is can be read from it alone (RFC 7616 §5.4).
+/// A nonce that needs no memory: the second it was made in, 64 bits that no other nonce has, and a keyed hash of both.
+/// That it is ours and how old it is can be read from it alone (RFC 7616 §5.4).
 struct Nonce {
   var issued: Int64
   var random: UInt64
 
   private static let timeDigits = 10
-  private static let macDigits = 32
-  static let length = timeDigits + 16 + macDigits
+  private static let macStart = timeDigits + 16
+  static let length = macStart + 32
 
   init(issued: Int64, random: UInt64) {
     self.issued = issued
@@ -18,45 +19,53 @@ struct Nonce {
 
   /// Nil unless `text` was made with this key and realm.
   init?(_ text: Bytes, mint: NonceMint) {
-    guard text.count == Nonce.length else { return nil }
-    let time = text.prefix(Nonce.timeDigits)
-    let random = text.dropFirst(Nonce.timeDigits).prefix(16)
-    guard let issued = Hexadecimal.decode(time), let value = Hexadecimal.decode(random) else { return nil }
-    self.init(issued: Int64(issued), random: value)
-    guard constantTimeEqual(mint.text(self), text) else { return nil }
+    let s = text.span
+    guard s.count == Nonce.length, let issued = Hexadecimal.decode(s, 0, Nonce.timeDigits),
+      let random = Hexadecimal.decode(s, Nonce.timeDigits, Nonce.macStart),
+      let first = Hexadecimal.decode(s, Nonce.macStart, Nonce.macStart + 16),
+      let second = Hexadecimal.decode(s, Nonce.macStart + 16, Nonce.length)
+    else { return nil }
+    self.init(issued: Int64(issued), random: random)
+    let mac = mint.mac(self)
+    // One test of all the bits: its time does not tell which of them were right.
+    guard (mac.0 ^ first) | (mac.1 ^ second) == 0 else { return nil }
   }
 
-  var head: [UInt8] {
-    var out: [UInt8] = []
-    out.reserveCapacity(Nonce.length)
-    Hexadecimal.encode(UInt64(bitPattern: issued), digits: Nonce.timeDigits, into: &out)
-    Hexadecimal.encode(random, digits: 16, into: &out)
-    return out
-  }
-
-  func text(mac: some Sequence<UInt8>) -> [UInt8] {
-    head + Hexadecimal.encode(mac).prefix(Nonce.macDigits)
+  func text(mint: NonceMint) -> HexDigest {
+    let mac = mint.mac(self)
+    var text = HexDigest()
+    text.append(UInt64(bitPattern: issued), octets: Nonce.timeDigits / 2)
+    text.append(random)
+    text.append(mac.0)
+    text.append(mac.1)
+    return text
   }
 }
 
-/// Makes nonces, and knows its own again.
-struct NonceMint: Sendable {
-  private let key: SymmetricKey
-  private let realm: [UInt8]
+/// Makes nonces, and knows its own again. The keyed hash is SipHash-2-4 with 128 bits of output: a message authentication
+/// code made for inputs as short as these two words, at a fiftieth of the cost of an HMAC. Its keys come from the
+/// server's own by HMAC-SHA-256 over the realm, so that a nonce of one realm is none of another.
+final class NonceMint: Sendable {
+  private let macKey: (UInt64, UInt64)
+  private let randomKey: (UInt64, UInt64)
+  /// From a random start, so that two processes of one key do not give out the same nonces.
+  private let counter: Atomic<UInt64>
 
   init(key: [UInt8], realm: String) {
-    self.key = SymmetricKey(data: key)
-    self.realm = Array(realm.utf8)
+    let derived = Array(HMAC<SHA256>.authenticationCode(for: Array(realm.utf8), using: SymmetricKey(data: key)))
+    func word(_ k: Int) -> UInt64 { derived[(8 * k)..<(8 * k + 8)].reduce(0) { $0 << 8 | UInt64($1) } }
+    macKey = (word(0), word(1))
+    randomKey = (word(2), word(3))
+    counter = Atomic(.random(in: .min ... .max))
   }
 
-  func make(nowSeconds: Int64) -> [UInt8] {
-    text(Nonce(issued: max(0, nowSeconds), random: .random(in: .min ... .max)))
+  func make(nowSeconds: Int64) -> Nonce {
+    // Not a system call each: nobody can foretell what the key makes of the counter.
+    let count = counter.wrappingAdd(1, ordering: .relaxed).newValue
+    return Nonce(issued: max(0, nowSeconds), random: SipHash24.hash(count, 0, key: randomKey).0)
   }
 
-  func text(_ nonce: Nonce) -> [UInt8] {
-    var mac = HMAC<SHA256>(key: key)
-    mac.update(data: nonce.head)
-    mac.update(data: realm)
-    return nonce.text(mac: mac.finalize())
+  func mac(_ nonce: Nonce) -> (UInt64, UInt64) {
+    SipHash24.hash(UInt64(bitPattern: nonce.issued), nonce.random, key: macKey)
   }
 }

@@ -37,7 +37,7 @@ public final class BindingStore: BindingJournal {
     for change in changes.reversed() {
       let key =
         switch change {
-        case .upsert(let user, let binding): Key(user: user, contact: binding.contact)
+        case .upsert(let user, let binding): Key(user: user, contact: Array(binding.contact))
         case .remove(let user, let contact): Key(user: user, contact: contact)
         }
       if seen.insert(key).inserted { kept.append(change) }

@@ -45,14 +45,14 @@ extension StoredBinding {
     else { return nil }
     user = bytes(row, "user") ?? []
     binding = Binding(
-      contact: bytes(row, "contact") ?? [], q: row["q"], expires: row["expires"], callID: bytes(row, "call_id") ?? [],
+      contact: bytes(row, "contact")?[...] ?? [], q: row["q"], expires: row["expires"], callID: bytes(row, "call_id")?[...] ?? [],
       cseq: UInt32(clamping: row["cseq"] as Int64),
       flow: Flow(transport: transport, listener: 0, remote: remote, local: local),
-      userAgent: bytes(row, "user_agent") ?? [],
+      userAgent: bytes(row, "user_agent")?[...] ?? [],
       path: bytes(row, "path").map { path in
         path.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map(Array.init)
       } ?? [],
-      instanceID: bytes(row, "instance"), regID: (row["reg_id"] as Int64?).map { UInt32(clamping: $0) })
+      instanceID: bytes(row, "instance")?[...], regID: (row["reg_id"] as Int64?).map { UInt32(clamping: $0) })
   }
 }
 
@@ -61,12 +61,12 @@ extension Binding {
     [
       blob(user), blob(contact), q, expires, blob(callID), Int64(cseq), flow.transport.parameterName,
       flow.remote.description, flow.local.description, blob(userAgent),
-      path.isEmpty ? nil : blob(Array(path.joined(separator: [UInt8(ascii: "\n")]))), instanceID.map(blob),
+      path.isEmpty ? nil : blob(Array(path.joined(separator: [UInt8(ascii: "\n")]))), instanceID.map { blob($0) },
       regID.map { Int64($0) },
     ]
   }
 }
 
-private func blob(_ bytes: [UInt8]) -> Data { Data(bytes) }
+private func blob(_ bytes: some Collection<UInt8>) -> Data { Data(bytes) }
 
 private func bytes(_ row: Row, _ column: String) -> [UInt8]? { (row[column] as Data?).map(Array.init) }

@@ -11,7 +11,7 @@ struct RegistrarTableTests {
     _ contact: String, expires: Int64 = 2000, q: Int? = nil, connection: UInt64 = 0
   ) -> Binding {
     Binding(
-      contact: Array(contact.utf8), q: q, expires: expires, callID: [1], cseq: 1,
+      contact: Array(contact.utf8)[...], q: q, expires: expires, callID: [1], cseq: 1,
       flow: RegistrarTests.flow(connection: connection))
   }
 
@@ -109,7 +109,7 @@ struct RegistrarTableTests {
       }
       for change in changes {
         switch change {
-        case .upsert(let user, let binding): kept[user, default: [:]][binding.contact] = binding
+        case .upsert(let user, let binding): kept[user, default: [:]][Array(binding.contact)] = binding
         case .remove(let user, let contact): kept[user]?.removeValue(forKey: contact)
         }
       }

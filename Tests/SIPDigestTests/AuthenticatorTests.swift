@@ -24,14 +24,15 @@ struct AuthenticatorTests {
     let endpoint = Endpoint(IPAddress(v4: 0x7f00_0001), 5060)
     let message = try MessageParser.parse(
       Array(raw.utf8), flow: Flow(transport: .udp, listener: 0, remote: endpoint, local: endpoint))
-    let verdict = (server ?? authenticator).verify(message, header: header, nowSeconds: now) { user in
-      user == "1000" || user == "o\"k" ? HA1(user: user, realm: "nightjar.local", password: "secret") : nil
+    let verdict = (server ?? authenticator).verify(message, header: header, nowSeconds: now) { octets in
+      let user = String(decoding: octets, as: UTF8.self)
+      return user == "1000" || user == "o\"k" ? HA1(user: user, realm: "nightjar.local", password: "secret") : nil
     }
     switch verdict {
-    case .authenticated(let user): return .authenticated(user)
+    case .authenticated(let user): return .authenticated(String(decoding: user, as: UTF8.self))
     case .noCredentials: return .noCredentials
     case .stale: return .stale
-    case .rejected(let user): return .rejected(user)
+    case .rejected(let user): return .rejected(String(decoding: user, as: UTF8.self))
     case .malformed(let error): return .malformed(error.reason)
     }
   }

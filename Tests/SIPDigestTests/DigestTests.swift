@@ -1,7 +1,8 @@
 import NetCore
-import SIPDigest
 import SIPMessage
 import Testing
+
+@testable import SIPDigest
 
 private func bytes(_ text: String) -> Bytes { Array(text.utf8)[...] }
 private func text(_ bytes: [UInt8]?) -> String { String(decoding: bytes ?? [], as: UTF8.self) }
@@ -78,5 +79,30 @@ struct DigestVectorTests {
   func ha1() {
     let ha1 = HA1(user: "Mufasa", realm: "testrealm@host.com", password: "Circle Of Life")
     #expect(text(ha1.md5) == "939e7578ed9e3c518a452acee763bce9" && ha1.sha256.count == 64)
+  }
+
+  @Test(
+    "RFC 1321 §A.5: the test suite of MD5, and lengths about the end of a block",
+    arguments: [
+      ("", "d41d8cd98f00b204e9800998ecf8427e"), ("a", "0cc175b9c0f1b6a831c399e269772661"),
+      ("abc", "900150983cd24fb0d6963f7d28e17f72"), ("message digest", "f96b697d7cb7938d525a2f31aaf161d0"),
+      ("abcdefghijklmnopqrstuvwxyz", "c3fcd3d76192e4007dfb496cca67e13b"),
+      ("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", "d174ab98d277d9f5a5611c2c9f419d9f"),
+      (String(repeating: "1234567890", count: 8), "57edf4a22be3c955ac49da2e2107b67a"),
+      (String(repeating: "x", count: 55), "04364420e25c512fd958a70738aa8f72"),
+      (String(repeating: "x", count: 56), "668a72d5ba17f08e62dabcafad6db14b"),
+      (String(repeating: "x", count: 63), "7dc2ca208106a2f703567bdff99d8981"),
+      (String(repeating: "x", count: 64), "c1bb4f81d892b2d57947682aeb252456"),
+      (String(repeating: "x", count: 65), "1bc932052302d074bdec39795fe00cf6"),
+    ])
+  func md5(_ message: String, _ hash: String) {
+    #expect(text(DigestAlgorithm.md5.hash(bytes(message))) == hash)
+  }
+
+  @Test("SipHash-2-4-128 of 00…0f with the key 00…0f, as OpenSSL has it")
+  func sipHash() {
+    let key: (UInt64, UInt64) = (0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908)
+    let hash = SipHash24.hash(key.0, key.1, key: key)
+    #expect(hash == (0xbb54_b067_caa4_e26e, 0x7705_2385_bf15_33fd))
   }
 }

@@ -64,7 +64,7 @@ func record(_ id: String, end: Int64 = 5_000, vars: [CallRecord.Variable] = []) 
 
 func binding(_ contact: String, expires: Int64, cseq: UInt32 = 1) -> Binding {
   Binding(
-    contact: Array(contact.utf8), expires: expires, callID: Array("call@phone".utf8), cseq: cseq,
+    contact: Array(contact.utf8)[...], expires: expires, callID: Array("call@phone".utf8)[...], cseq: cseq,
     flow: Flow(
       transport: .udp, listener: 0, remote: Endpoint("192.0.2.7:5060") ?? Endpoint(IPAddress(v4: 0), 0),
       local: Endpoint("127.0.0.1:5060") ?? Endpoint(IPAddress(v4: 0), 0)))

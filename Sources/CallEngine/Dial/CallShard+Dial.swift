@@ -64,7 +64,7 @@ extension CallShard {
     case .user(let user):
       let bindings = services.bindings.lookup(user: user, nowSeconds: services.wallClock() / 1000)
       guard !bindings.isEmpty else {
-        let known = directory.users[String(decoding: user, as: UTF8.self)] != nil
+        let known = directory.user(user[...]) != nil
         return fail(
           leaf, target, call, dial, status: known ? 480 : 404,
           known ? .subscriberAbsent : .unallocatedNumber)

@@ -1,20 +1,24 @@
 public import NetCore
 public import SIPDigest
+public import SIPMessage
 
-/// A user whom digest authentication can find.
-public struct UserAccount: Sendable {
-  public var name: String
+/// A user whom digest authentication can find. Never changed: a call keeps the one it came in with.
+public final class UserAccount: Sendable {
+  public let name: String
+  /// The name as REGISTER and digest credentials carry it.
+  let octets: [UInt8]
   /// Dialplan context of his calls.
-  public var context: String
-  public var callerName: String?
+  public let context: String
+  public let callerName: String?
   /// The number shown to callees, and the only one that his From may claim besides `name`.
-  public var callerNumber: String?
-  public var ha1: HA1
+  public let callerNumber: String?
+  public let ha1: HA1
 
   public init(
     name: String, context: String = "internal", callerName: String? = nil, callerNumber: String? = nil, ha1: HA1
   ) {
     self.name = name
+    octets = Array(name.utf8)
     self.context = context
     self.callerName = callerName
     self.callerNumber = callerNumber
@@ -86,17 +90,20 @@ public struct Trunk: Sendable {
 
 /// Users, access rules and trunks, frozen; a change makes another.
 public final class Directory: Sendable {
-  public let users: [String: UserAccount]
+  private let users: OctetTable<UserAccount>
   public let access: [AccessRule]
   public let trunks: [Trunk]
-  private let userContexts: Set<String>
 
   public init(users: [UserAccount], access: [AccessRule] = [], trunks: [Trunk] = []) {
-    self.users = Dictionary(users.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    var table = OctetTable<UserAccount>()
+    for user in users where table.find(user.octets[...]) == nil { table.insert(user.octets, user) }
+    self.users = table
     self.access = access
     self.trunks = trunks
-    userContexts = Set(users.map(\.context))
   }
+
+  /// By the octets of a name, as a message has them.
+  public func user(_ name: Bytes) -> UserAccount? { users.find(name).map { users[$0] } }
 
   public func trunk(named name: String) -> Trunk? { trunks.first { $0.name == name } }
 

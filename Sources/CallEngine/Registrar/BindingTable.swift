@@ -6,33 +6,23 @@ internal import Synchronization
 /// stripe, and all that is asked or changed of him happens under the lock of that stripe, so an update is seen whole or not at
 /// all. Locks are leaves: nothing is called, waited for or locked while one is held.
 public final class BindingTable: Sendable {
-  /// A binding with its contact parsed, so that comparing needs no parser under the lock.
-  struct Entry {
-    var binding: Binding
-    let uri: URI
-
-    init?(_ binding: Binding) {
-      guard let uri = try? URI(parsing: binding.contact[...]) else { return nil }
-      self.binding = binding
-      self.uri = uri
-    }
-
-    init(_ binding: Binding, uri: URI) {
-      self.binding = binding
-      self.uri = uri
-    }
-  }
-
   private struct Users {
-    var entries: [[UInt8]: [Entry]] = [:]
+    var table = OctetTable<[Binding]>()
     var bindings = 0
     /// No binding ends before this second.
     var earliest = Int64.max
 
-    mutating func set(_ user: [UInt8], _ new: [Entry]) {
-      let old = new.isEmpty ? entries.removeValue(forKey: user) : entries.updateValue(new, forKey: user)
-      bindings += new.count - (old?.count ?? 0)
-      for entry in new { earliest = min(earliest, entry.binding.expires) }
+    func entries(_ user: Bytes) -> [Binding] { table.find(user).map { table[$0] } ?? [] }
+
+    mutating func set(_ user: [UInt8], _ new: [Binding]) {
+      for entry in new { earliest = min(earliest, entry.expires) }
+      bindings += new.count
+      guard let index = table.find(user[...]) else {
+        if !new.isEmpty { table.insert(user, new) }
+        return
+      }
+      bindings -= table[index].count
+      if new.isEmpty { table.remove(at: index) } else { table[index] = new }
     }
   }
 
@@ -50,7 +40,8 @@ public final class BindingTable: Sendable {
   }
 
   private func stripe(_ user: [UInt8]) -> Stripe {
-    stripes[Int(UInt(bitPattern: user.hashValue) % UInt(stripes.count))]
+    // By other bits than those that the stripe's own table takes.
+    stripes[Int((OctetTable<[Binding]>.hash(user[...]) >> 40) % UInt64(stripes.count))]
   }
 
   private func stripe(_ connection: UInt64) -> Stripe { stripes[Int(connection % UInt64(stripes.count))] }
@@ -59,12 +50,13 @@ public final class BindingTable: Sendable {
 
   /// What is in force at `nowSeconds`, the best first: by `q`, then the one refreshed last.
   public func lookup(user: [UInt8], nowSeconds: Int64) -> [Binding] {
-    let entries = stripe(user).users.withLock { $0.entries[user] ?? [] }
-    return BindingTable.ranked(entries.map(\.binding), nowSeconds: nowSeconds)
+    let entries = stripe(user).users.withLock { $0.entries(user[...]) }
+    return BindingTable.ranked(entries, nowSeconds: nowSeconds)
   }
 
   static func ranked(_ bindings: [Binding], nowSeconds: Int64) -> [Binding] {
-    bindings.filter { $0.expires > nowSeconds }.sorted {
+    if bindings.count == 1, bindings[0].expires > nowSeconds { return bindings }
+    return bindings.filter { $0.expires > nowSeconds }.sorted {
       ($0.q ?? 1000, $0.expires) > ($1.q ?? 1000, $1.expires)
     }
   }
@@ -73,7 +65,7 @@ public final class BindingTable: Sendable {
   public func snapshot() -> [(user: [UInt8], binding: Binding)] {
     stripes.flatMap { stripe in
       stripe.users.withLock { users in
-        users.entries.flatMap { user, entries in entries.map { (user: user, binding: $0.binding) } }
+        users.table.entries.flatMap { user, entries in entries.map { (user: user, binding: $0) } }
       }
     }
   }
@@ -81,7 +73,7 @@ public final class BindingTable: Sendable {
   /// Users with a binding, and bindings; those that have ended count until `expire`.
   public var counts: (users: Int, bindings: Int) {
     stripes.reduce((0, 0)) { sum, stripe in
-      stripe.users.withLock { (sum.0 + $0.entries.count, sum.1 + $0.bindings) }
+      stripe.users.withLock { (sum.0 + $0.table.count, sum.1 + $0.bindings) }
     }
   }
 
@@ -93,10 +85,9 @@ public final class BindingTable: Sendable {
     for (user, kept) in bindings {
       var binding = kept
       binding.flow.connection = 0
-      guard let entry = Entry(binding) else { continue }
+      guard (try? URI(parsing: binding.contact)) != nil else { continue }
       stripe(user).users.withLock { users in
-        let others = (users.entries[user] ?? []).filter { $0.binding.contact != binding.contact }
-        users.set(user, others + [entry])
+        users.set(user, users.entries(user[...]).filter { $0.contact != binding.contact } + [binding])
       }
     }
   }
@@ -104,20 +95,19 @@ public final class BindingTable: Sendable {
   /// Runs `update` on the bindings of `user`, ended ones included, and keeps what it returns; nil keeps what was there.
   /// Only for the registrar's own rules, which touch nothing but their argument.
   func update<Result: Sendable>(
-    user: [UInt8], _ update: (borrowing [Entry]) -> (keep: [Entry]?, result: Result)
+    user: [UInt8], _ update: ([Binding]) -> (keep: [Binding]?, result: Result)
   ) -> Result {
     stripe(user).users.withLock { users in
-      let (keep, result) = update(users.entries[user] ?? [])
+      let (keep, result) = update(users.entries(user[...]))
       if let keep { users.set(user, keep) }
       return result
     }
   }
 
-  /// Notes over which connections these bindings came.
-  func remember(_ user: [UInt8], _ bindings: [Binding]) {
-    for binding in bindings where binding.flow.connection != 0 {
-      stripe(binding.flow.connection).connections.withLock { _ = $0[binding.flow.connection, default: []].insert(user) }
-    }
+  /// Notes over which connection this binding came.
+  func remember(_ user: [UInt8], _ binding: Binding) {
+    guard binding.flow.connection != 0 else { return }
+    stripe(binding.flow.connection).connections.withLock { _ = $0[binding.flow.connection, default: []].insert(user) }
   }
 
   /// Removes what has ended by `nowSeconds`.
@@ -128,13 +118,15 @@ public final class BindingTable: Sendable {
         guard users.earliest <= nowSeconds else { return [] }
         var gone: [BindingChange] = []
         var earliest = Int64.max
-        for (user, entries) in users.entries {
-          let over = entries.contains { $0.binding.expires <= nowSeconds }
-          let kept = over ? entries.filter { $0.binding.expires > nowSeconds } : entries
-          for entry in kept { earliest = min(earliest, entry.binding.expires) }
+        // From the end: what is removed is filled with the last one, which has been seen.
+        for index in (0..<users.table.count).reversed() {
+          let (user, entries) = users.table.entries[index]
+          let over = entries.contains { $0.expires <= nowSeconds }
+          let kept = over ? entries.filter { $0.expires > nowSeconds } : entries
+          for entry in kept { earliest = min(earliest, entry.expires) }
           guard over else { continue }
-          for entry in entries where entry.binding.expires <= nowSeconds {
-            gone.append(.remove(user: user, contact: entry.binding.contact))
+          for entry in entries where entry.expires <= nowSeconds {
+            gone.append(.remove(user: user, contact: Array(entry.contact)))
           }
           users.set(user, kept)
         }
@@ -158,9 +150,9 @@ public final class BindingTable: Sendable {
 
   private func remove(user: [UInt8], where gone: (Binding) -> Bool) -> [BindingChange] {
     update(user: user) { entries in
-      let over = entries.filter { gone($0.binding) }
-      let changes = over.map { BindingChange.remove(user: user, contact: $0.binding.contact) }
-      return (over.isEmpty ? nil : entries.filter { !gone($0.binding) }, changes)
+      let over = entries.filter(gone)
+      let changes = over.map { BindingChange.remove(user: user, contact: Array($0.contact)) }
+      return (over.isEmpty ? nil : entries.filter { !gone($0) }, changes)
     }
   }
 }

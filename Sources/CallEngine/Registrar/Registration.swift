@@ -11,6 +11,7 @@ struct Registration {
   }
 
   struct Contact {
+    /// A view of the message.
     let uri: URI
     /// Without its `expires`.
     var binding: Binding
@@ -19,32 +20,48 @@ struct Registration {
   }
 
   var contacts: Contacts
-  let callID: [UInt8]
+  let callID: Bytes
   let cseq: UInt32
 
   /// Octets of a contact URI that are worth keeping.
   private static let longestContact = 2048
 
   init(_ request: Message, settings: RegistrarSettings) throws(SIPError) {
-    callID = Array(request.callID)
+    callID = request.callID
     cseq = request.cseq
-    let values = request.values(.contact)
     let header = request.first(.expires).map { Registration.seconds($0) }
-    if values.isEmpty {
-      contacts = .fetch
-    } else if values.contains(where: { $0.elementsEqual([UInt8(ascii: "*")]) }) {
-      guard values.count == 1, header == 0 else {
-        throw SIPError(
-          status: 400, reason: "Contact: * stands alone and with Expires: 0", section: "RFC 3261 §10.2.2")
+    // A `*` is a line of its own, or it is no address (RFC 3261 §25.1).
+    if let first = request.first(.contact) {
+      if Registration.isStar(first) {
+        guard request.all(.contact).count == 1, header == 0 else { throw Registration.badStar }
+        contacts = .removeAll
+      } else {
+        contacts = .update(try Registration.contacts(request, default: header, settings))
       }
-      contacts = .removeAll
     } else {
-      var list: [Contact] = []
-      for address in try request.addresses(.contact) {
-        list.append(try Registration.contact(address, request, default: header, settings))
-      }
-      contacts = .update(list)
+      contacts = .fetch
     }
+  }
+
+  private static func isStar(_ value: Bytes) -> Bool { value.count == 1 && value.first == UInt8(ascii: "*") }
+
+  private static var badStar: SIPError {
+    SIPError(status: 400, reason: "Contact: * stands alone and with Expires: 0", section: "RFC 3261 §10.2.2")
+  }
+
+  private static func contacts(
+    _ request: Message, default header: Int64?, _ settings: RegistrarSettings
+  ) throws(SIPError) -> [Contact] {
+    let addresses: [NameAddress]
+    do {
+      addresses = try request.addresses(.contact)
+    } catch {
+      throw request.all(.contact).contains(where: isStar) ? badStar : error
+    }
+    var list: [Contact] = []
+    list.reserveCapacity(addresses.count)
+    for address in addresses { list.append(try contact(address, request, default: header, settings)) }
+    return list
   }
 
   private static func contact(
@@ -68,13 +85,12 @@ struct Registration {
     if asked > 0, asked < 3600, asked < settings.minExpires {
       throw SIPError(status: 423, reason: "Interval Too Brief", section: "RFC 3261 §10.3")
     }
-    let own = Array(uri.bytes)
-    let kept = try URI(parsing: own[...])
     let binding = Binding(
-      contact: own, q: address.qValue, expires: 0, callID: Array(request.callID), cseq: request.cseq,
-      flow: request.flow, userAgent: request.first(.userAgent).map { Array($0.prefix(256)) } ?? [],
-      path: request.values(.path).map(Array.init), instanceID: instance(address), regID: regID(address))
-    return Contact(uri: kept, binding: binding, lifetime: min(asked, Int64(settings.maxExpires)))
+      contact: uri.bytes, q: address.qValue, expires: 0, callID: request.callID, cseq: request.cseq,
+      flow: request.flow, userAgent: request.first(.userAgent)?.prefix(256) ?? [],
+      path: request.has(.path) ? request.values(.path).map(Array.init) : [], instanceID: instance(address)?[...],
+      regID: regID(address))
+    return Contact(uri: uri, binding: binding, lifetime: min(asked, Int64(settings.maxExpires)))
   }
 
   /// RFC 3261 §20.10, §20.19: what is no number below 2^32 counts as an hour.

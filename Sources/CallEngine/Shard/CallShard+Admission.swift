@@ -25,11 +25,13 @@ extension CallShard {
   /// Verifies digest credentials (RFC 7616, 8760); nil where the request has been answered.
   func authenticate(_ id: ServerTransactionID, _ message: Message, header: HeaderName) -> UserAccount? {
     let seconds = services.wallClock() / 1000
-    let users = directory.users
-    switch services.authenticator.verify(message, header: header, nowSeconds: seconds, lookup: { users[$0]?.ha1 }) {
-    case .authenticated(let user):
-      if let account = users[user] { return account }
-      reply(id, message, 403)
+    var account: UserAccount?
+    let verdict = services.authenticator.verify(message, header: header, nowSeconds: seconds) { name in
+      account = directory.user(name)
+      return account?.ha1
+    }
+    switch verdict {
+    case .authenticated: return account
     case .noCredentials:
       challenge(id, message, header: header, stale: false, seconds)
     case .stale:
@@ -50,8 +52,10 @@ extension CallShard {
     services.counters.add(.challenges)
     let proxy = header == .proxyAuthorization
     reply(id, message, proxy ? 407 : 401) { writer in
-      for value in self.services.authenticator.challenges(stale: stale, nowSeconds: seconds) {
-        writer.header(proxy ? .proxyAuthenticate : .wwwAuthenticate, value[...])
+      services.authenticator.challenge(stale: stale, nowSeconds: seconds) { write in
+        writer.begin(proxy ? .proxyAuthenticate : .wwwAuthenticate)
+        write(&writer.bytes)
+        writer.endLine()
       }
     }
   }
@@ -59,16 +63,18 @@ extension CallShard {
   /// Addressed to us: our domain, or one of our own addresses.
   func isOwn(_ uri: URI) -> Bool {
     let host = uri.host
-    if host.elementsEqual(settings.domain.utf8) { return true }
-    if host.count == settings.domain.utf8.count,
-      zip(host, settings.domain.utf8).allSatisfy({
-        $0 == $1 || ($0 ^ $1 == 0x20 && $0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7a)
-      })
-    {
-      return true
-    }
+    if CallShard.isSameHost(host.span, settings.domainOctets.span) { return true }
     guard let ip = IPAddress(bytes: host) else { return false }
     return settings.ownAddresses.contains(ip)
+  }
+
+  private static func isSameHost(_ host: Span<UInt8>, _ name: Span<UInt8>) -> Bool {
+    guard host.count == name.count else { return false }
+    for i in host.indices {
+      let difference = host[i] ^ name[i]
+      guard difference == 0 || (difference == 0x20 && (host[i] | 0x20) &- 0x61 < 26) else { return false }
+    }
+    return true
   }
 
   /// A literal address is ours only with a port that we listen on: other servers may live on the same machine.
@@ -86,21 +92,23 @@ extension CallShard {
       return reply(id, message, 404)
     }
     guard let account = authenticate(id, message, header: .authorization) else { return }
-    guard let name = message.to.uri.decodedUser, name.elementsEqual(account.name.utf8) else {
+    guard CallShard.isName(message.to.uri, of: account) else {
       // §10.3 step 4: authenticated, but not for this address of record.
       services.counters.add(.authenticationFailures)
       return reply(id, message, 403)
     }
     let seconds = services.wallClock() / 1000
     let outcome = Registrar(table: services.bindings).process(
-      message, user: name, nowSeconds: seconds, settings: settings.registrar)
+      message, user: account.octets, nowSeconds: seconds, settings: settings.registrar)
     switch outcome {
     case .ok(let bindings, let changes):
       services.counters.add(.registrations)
       if !changes.isEmpty { services.journal.record(changes) }
       reply(id, message, 200) { writer in
         for binding in bindings {
-          writer.header(.contact, binding.contactValue(nowSeconds: seconds)[...])
+          writer.begin(.contact)
+          binding.writeContact(nowSeconds: seconds, into: &writer)
+          writer.endLine()
         }
       }
     case .failure(let status, let reason, let minExpires):
@@ -108,5 +116,10 @@ extension CallShard {
         if let minExpires { writer.header(.minExpires, number: minExpires) }
       }
     }
+  }
+
+  private static func isName(_ uri: URI, of account: UserAccount) -> Bool {
+    guard let user = uri.user else { return false }
+    return user.contains(UInt8(ascii: "%")) ? uri.decodedUser == account.octets : user == account.octets[...]
   }
 }

@@ -9,14 +9,14 @@ public final class EngineCounters: Sendable {
     case mediaTimeouts
   }
 
-  private final class Cell: Sendable {
-    let value = Atomic<Int>(0)
+  private let cells: InlineArray<16, Atomic<Int>>
+
+  public init() {
+    precondition(Name.allCases.count == 16, "a cell for each counter")
+    cells = InlineArray { _ in Atomic(0) }
   }
-  private let cells: [Cell] = Name.allCases.map { _ in Cell() }
 
-  public init() {}
-
-  public func add(_ name: Name, _ n: Int = 1) { cells[name.rawValue].value.wrappingAdd(n, ordering: .relaxed) }
-  public subscript(name: Name) -> Int { cells[name.rawValue].value.load(ordering: .relaxed) }
+  public func add(_ name: Name, _ n: Int = 1) { cells[name.rawValue].wrappingAdd(n, ordering: .relaxed) }
+  public subscript(name: Name) -> Int { cells[name.rawValue].load(ordering: .relaxed) }
   public var all: [(String, Int)] { Name.allCases.map { ("\($0)", self[$0]) } }
 }

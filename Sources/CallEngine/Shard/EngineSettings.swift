@@ -27,7 +27,8 @@ public struct EngineSettings: Sendable {
 
   public var listeners: [Listener]
   /// The digest realm and the domain of our users.
-  public var domain: String
+  public let domain: String
+  let domainOctets: [UInt8]
   /// Addresses whose requests count as our own besides `domain` (RFC 3261 §16.4 "responsible").
   public var ownAddresses: [IPAddress]
   public var registrar = RegistrarSettings()
@@ -53,6 +54,7 @@ public struct EngineSettings: Sendable {
   public init(listeners: [Listener], domain: String, ownAddresses: [IPAddress]) {
     self.listeners = listeners
     self.domain = domain
+    domainOctets = Array(domain.utf8)
     self.ownAddresses = ownAddresses
   }
 
