@@ -63,7 +63,8 @@ extension CallShard {
   /// Addressed to us: our domain, or one of our own addresses.
   func isOwn(_ uri: URI) -> Bool {
     let host = uri.host
-    if CallShard.isSameHost(host.span, settings.domainOctets.span) { return true }
+    let domain = settings.domainOctets
+    if CallShard.isSameHost(host.span, domain.span) { return true }
     guard let ip = IPAddress(bytes: host) else { return false }
     return settings.ownAddresses.contains(ip)
   }
