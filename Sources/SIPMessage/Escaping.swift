@@ -33,7 +33,7 @@ enum Escaping {
       let y = step(b, j)
       let same = ignoringCase ? x.octet.lowercased == y.octet.lowercased : x.octet == y.octet
       guard same else { return false }
-      if x.escaped != y.escaped, OctetSet.reserved.contains(x.octet) { return false }
+      if x.escaped != y.escaped, x.octet.isReservedInURI { return false }
       i = x.next
       j = y.next
     }

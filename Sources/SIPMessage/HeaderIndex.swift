@@ -6,6 +6,10 @@ struct HeaderEntry: Sendable {
   var valueEnd: UInt16
   var nameLength: UInt8
   var name: HeaderName
+
+  /// Name, colon and value.
+  var line: Range<Int> { Int(lineStart)..<Int(valueEnd) }
+  var value: Range<Int> { Int(valueStart)..<Int(valueEnd) }
 }
 
 /// The first pass over a message: finds the start line, every header field (folding included) and the body. A fault is
@@ -15,6 +19,9 @@ struct HeaderIndex {
   /// Bits by `HeaderName.rawValue`: seen at all, and seen more than once.
   var present: UInt64 = 0
   var repeated: UInt64 = 0
+  /// By `HeaderName.rawValue`, for the names that every message needs: the index of the first such entry, where it is
+  /// present.
+  private var firsts = InlineArray<16, UInt16>(repeating: 0)
   var startLine: Range<Int> = 0..<0
   var bodyStart = 0
   /// The first fault.
@@ -55,7 +62,15 @@ struct HeaderIndex {
   private mutating func note(_ fault: SIPError) { if error == nil { error = fault } }
 
   /// One header field from `start`; returns where the next begins.
-  private mutating func line(_ s: Span<UInt8>, _ start: Int, _ limit: Int) -> Int {
+  @inline(__always) private mutating func line(_ s: Span<UInt8>, _ start: Int, _ limit: Int) -> Int {
+    guard let (name, colon) = HeaderNameTable.shared.find(s, before: limit, from: start) else {
+      return unusualLine(s, start, limit)
+    }
+    return field(s, start, name, nameEnd: colon, colon, limit)
+  }
+
+  /// A line whose name is not known, or is not followed by the colon at once, or is none.
+  private mutating func unusualLine(_ s: Span<UInt8>, _ start: Int, _ limit: Int) -> Int {
     let nameEnd = s.skip(.token, start, limit)
     var i = nameEnd
     while i < limit, s[i] == 0x20 || s[i] == 0x09 { i &+= 1 }
@@ -63,17 +78,26 @@ struct HeaderIndex {
       note(SIPError(400, "header line without a name and a colon", "RFC 3261 §7.3.1"))
       return min(lineEnd(s, start, limit) &+ 2, limit)
     }
-    let end = lineEnd(s, i &+ 1, limit)
-    let valueStart = s.skipLWS(i &+ 1, end)
-    let name = HeaderNameTable.shared.find(s, start, nameEnd)
+    return field(s, start, HeaderNameTable.shared.find(s, start, nameEnd), nameEnd: nameEnd, i, limit)
+  }
+
+  private mutating func field(
+    _ s: Span<UInt8>, _ start: Int, _ name: HeaderName, nameEnd: Int, _ colon: Int, _ limit: Int
+  ) -> Int {
+    let end = lineEnd(s, colon &+ 1, limit)
+    let valueStart = s.skipLWS(colon &+ 1, end)
+    let bit = UInt64(1) &<< UInt64(name.rawValue)
+    if present & bit != 0 {
+      repeated |= bit
+    } else if Int(name.rawValue) < firsts.count {
+      firsts[Int(name.rawValue)] = UInt16(truncatingIfNeeded: entries.count)
+    }
+    present |= bit
     entries.append(
       HeaderEntry(
         lineStart: UInt16(truncatingIfNeeded: start), valueStart: UInt16(truncatingIfNeeded: valueStart),
         valueEnd: UInt16(truncatingIfNeeded: s.trimEnd(valueStart, end)),
         nameLength: UInt8(truncatingIfNeeded: nameEnd &- start), name: name))
-    let bit = UInt64(1) &<< UInt64(name.rawValue)
-    repeated |= present & bit
-    present |= bit
     return min(end &+ 2, limit)
   }
 
@@ -98,6 +122,7 @@ struct HeaderIndex {
   /// The first field of that name.
   func first(_ name: HeaderName) -> HeaderEntry? {
     guard present & (1 &<< UInt64(name.rawValue)) != 0 else { return nil }
+    if Int(name.rawValue) < firsts.count { return entries[Int(firsts[Int(name.rawValue)])] }
     for entry in entries where entry.name == name { return entry }
     return nil
   }

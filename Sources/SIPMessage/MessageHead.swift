@@ -100,9 +100,7 @@ struct MessageHead: Sendable {
       return
     }
     let line = Int(start.methodName.start)..<Int(start.methodName.end)
-    var same = line.count == end &- name
-    for k in 0..<(same ? line.count : 0) where s[line.lowerBound &+ k] != s[name &+ k] { same = false }
-    guard same else {
+    guard s.sameOctets(line, name..<end) else {
       // RFC 4475 §3.1.2.18: for a method that nobody knows, that it is unknown is the better answer.
       throw start.method == .unknown
         ? SIPError(501, "Method Not Implemented, and CSeq names another", "RFC 3261 §8.2.1")

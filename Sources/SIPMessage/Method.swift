@@ -8,36 +8,25 @@ public enum Method: UInt8, Sendable, CaseIterable {
   public init(_ name: Bytes) { self.init(name.span, 0, name.count) }
 
   init(_ s: Span<UInt8>, _ start: Int, _ end: Int) {
-    guard end &- start >= 3, end &- start <= 9 else {
-      self = .unknown
-      return
+    switch s.rawWord(start, end) {
+    case Word.exact("INVITE"): self = .invite
+    case Word.exact("ACK"): self = .ack
+    case Word.exact("BYE"): self = .bye
+    case Word.exact("CANCEL"): self = .cancel
+    case Word.exact("REGISTER"): self = .register
+    case Word.exact("OPTIONS"): self = .options
+    case Word.exact("INFO"): self = .info
+    case Word.exact("PRACK"): self = .prack
+    case Word.exact("UPDATE"): self = .update
+    case Word.exact("NOTIFY"): self = .notify
+    case Word.exact("PUBLISH"): self = .publish
+    case Word.exact("MESSAGE"): self = .message
+    case Word.exact("REFER"): self = .refer
+    // One octet more than a word has.
+    case 0 where end &- start == 9 && s.rawWord(start, start &+ 8) == Word.exact("SUBSCRIB") && s[end &- 1] == 0x45:
+      self = .subscribe
+    default: self = .unknown
     }
-    let candidate: Method
-    switch (s[start], s[start &+ 1]) {
-    case (UInt8(ascii: "I"), UInt8(ascii: "N")): candidate = end &- start == 6 ? .invite : .info
-    case (UInt8(ascii: "A"), _): candidate = .ack
-    case (UInt8(ascii: "B"), _): candidate = .bye
-    case (UInt8(ascii: "C"), _): candidate = .cancel
-    case (UInt8(ascii: "R"), UInt8(ascii: "E")): candidate = end &- start == 8 ? .register : .refer
-    case (UInt8(ascii: "O"), _): candidate = .options
-    case (UInt8(ascii: "P"), UInt8(ascii: "R")): candidate = .prack
-    case (UInt8(ascii: "P"), _): candidate = .publish
-    case (UInt8(ascii: "U"), _): candidate = .update
-    case (UInt8(ascii: "S"), _): candidate = .subscribe
-    case (UInt8(ascii: "N"), _): candidate = .notify
-    case (UInt8(ascii: "M"), _): candidate = .message
-    default: candidate = .unknown
-    }
-    let text = candidate.name
-    guard candidate != .unknown, text.utf8CodeUnitCount == end &- start else {
-      self = .unknown
-      return
-    }
-    for k in 0..<text.utf8CodeUnitCount where s[start &+ k] != text[octet: k] {
-      self = .unknown
-      return
-    }
-    self = candidate
   }
 
   /// As it is written in a request line; empty for `unknown`.

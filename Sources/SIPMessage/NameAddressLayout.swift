@@ -34,7 +34,7 @@ struct NameAddressLayout: Sendable {
     }
     let start = i
     while let parameter = try s.nextParameter(&i, to) {
-      guard layout.tag.isNone, s.equals("tag", parameter.name.lowerBound, parameter.name.upperBound) else { continue }
+      guard parameter.word == Word.of("tag"), layout.tag.isNone else { continue }
       guard let value = parameter.value else { throw bad("tag without a value") }
       layout.tag = Extent(value, base: from)
     }

@@ -1,8 +1,12 @@
 /// `;name=value` after an address, a Via or a token: `generic-param` of RFC 3261 §25.1.
 struct ParameterExtent {
   var name: Range<Int>
-  /// As written, with its quotes; nil if the parameter has no value.
-  var value: Range<Int>?
+  /// The name in lower case, to be compared with `Word.of`; 0 if it is longer than eight octets.
+  var word: UInt64
+  /// As written, with its quotes; empty if the parameter has no value, as no value is empty.
+  var text: Range<Int>
+
+  var value: Range<Int>? { text.isEmpty ? nil : text }
 }
 
 extension Span where Element == UInt8 {
@@ -15,10 +19,10 @@ extension Span where Element == UInt8 {
     }
     let start = skipLWS(i &+ 1, end)
     i = skip(.token, start, end)
-    let name = start..<i
-    guard !name.isEmpty else { throw SIPError(400, "parameter without a name", "RFC 3261 §25.1") }
+    guard i > start else { throw SIPError(400, "parameter without a name", "RFC 3261 §25.1") }
+    var parameter = ParameterExtent(name: start..<i, word: word(start, i), text: i..<i)
     let equals = skipLWS(i, end)
-    guard equals < end, self[equals] == UInt8(ascii: "=") else { return ParameterExtent(name: name, value: nil) }
+    guard equals < end, self[equals] == UInt8(ascii: "=") else { return parameter }
     let from = skipLWS(equals &+ 1, end)
     if from < end, self[from] == UInt8(ascii: "\"") {
       i = try quotedStringEnd(from, end)
@@ -26,7 +30,8 @@ extension Span where Element == UInt8 {
       i = skip(.parameterValue, from, end)
       guard i > from else { throw SIPError(400, "parameter with '=' but no value", "RFC 3261 §25.1") }
     }
-    return ParameterExtent(name: name, value: from..<i)
+    parameter.text = from..<i
+    return parameter
   }
 }
 

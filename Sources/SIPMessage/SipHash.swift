@@ -6,9 +6,7 @@ enum SipHash {
     var v = State(key)
     var i = start
     while i &+ 8 <= end {
-      var word: UInt64 = 0
-      for k in 0..<8 { word |= UInt64(s[i &+ k]) << UInt64(8 &* k) }
-      v.absorb(word)
+      v.absorb(s.load(i))
       i &+= 8
     }
     var last = UInt64(truncatingIfNeeded: end &- start) << 56
@@ -56,33 +54,5 @@ enum SipHash {
       b ^= c
       c = c << 32 | c >> 32
     }
-  }
-}
-
-enum Hex {
-  /// `digits` lower-case hex digits of the low end of `value`.
-  static func write(_ value: UInt64, digits: Int, into out: inout [UInt8]) {
-    var k = digits
-    while k > 0 {
-      k &-= 1
-      let nibble = UInt8(truncatingIfNeeded: value >> UInt64(4 &* k)) & 15
-      out.append(nibble < 10 ? 0x30 &+ nibble : 0x57 &+ nibble)
-    }
-  }
-
-  /// Lower-case only; nil for any other octet.
-  static func read(_ s: Span<UInt8>, _ start: Int, digits: Int) -> UInt64? {
-    var value: UInt64 = 0
-    for k in 0..<digits {
-      let c = s[start &+ k]
-      if c.isDigit {
-        value = value << 4 | UInt64(c &- 0x30)
-      } else if c &- 0x61 < 6 {
-        value = value << 4 | UInt64(c &- 0x57)
-      } else {
-        return nil
-      }
-    }
-    return value
   }
 }

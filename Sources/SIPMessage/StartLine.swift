@@ -18,7 +18,7 @@ struct StartLine: Sendable {
   static func parse(_ s: Span<UInt8>, _ line: Range<Int>) throws(SIPError) -> StartLine {
     let start = line.lowerBound
     let end = line.upperBound
-    if end &- start >= 4, s.equals("sip/", start, start &+ 4) { return try status(s, start, end) }
+    if s.has("sip/", at: start, end) { return try status(s, start, end) }
     guard let name = method(of: s, line) else { throw SIPError(400, "no method", "RFC 3261 §7.1") }
     return try request(s, name, end)
   }
@@ -30,7 +30,7 @@ struct StartLine: Sendable {
     out.methodName = Extent(name)
     out.method = Method(s, name.lowerBound, name.upperBound)
     let uriStart = name.upperBound &+ 1
-    var uriEnd = uriStart
+    var uriEnd = s.skip(.visible, uriStart, end)
     while uriEnd < end, !s[uriEnd].isLWS { uriEnd &+= 1 }
     let version = uriEnd &+ 1
     guard version < end else { throw SIPError(400, "no SIP version in the request line", "RFC 3261 §7.1") }

@@ -51,6 +51,7 @@ enum StatelessReply {
     var seed = Array(to)
     seed.append(contentsOf: via)
     w.append(";tag=")
-    Hex.write(SipHash.hash(seed[...], key: (0x4e69_6768_746a_6172, 0x7461_672d_6279_6865)), digits: 16, into: &w.bytes)
+    let hash = SipHash.hash(seed[...], key: (0x4e69_6768_746a_6172, 0x7461_672d_6279_6865))
+    w.bytes.append(addingCapacity: 16) { Hex.write(hash, into: &$0) }
   }
 }

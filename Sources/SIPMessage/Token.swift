@@ -26,8 +26,8 @@ public struct Token: Hashable, Sendable {
   public init?(branch: Bytes) { self.init(branch: branch.span, 0, branch.count) }
 
   init?(_ s: Span<UInt8>, _ start: Int, _ end: Int) {
-    guard end &- start == Token.length, let place = Hex.read(s, start, digits: 16),
-      let random = Hex.read(s, start &+ 16, digits: 16)
+    guard end &- start == Token.length, let place = Hex.read(s, start),
+      let random = Hex.read(s, start &+ 16)
     else { return nil }
     shard = UInt8(truncatingIfNeeded: place >> 56)
     slot = UInt32(truncatingIfNeeded: place >> 32) & 0xff_ffff
@@ -41,22 +41,21 @@ public struct Token: Hashable, Sendable {
   }
 
   public func write(into out: inout [UInt8]) {
-    Hex.write(UInt64(shard) << 24 | UInt64(slot), digits: 8, into: &out)
-    Hex.write(UInt64(generation), digits: 8, into: &out)
-    Hex.write(random, digits: 16, into: &out)
+    out.append(addingCapacity: Token.length) { write(into: &$0) }
   }
 
-  public var hex: [UInt8] {
-    var out: [UInt8] = []
-    out.reserveCapacity(Token.length)
-    write(into: &out)
-    return out
+  private func write(into out: inout OutputSpan<UInt8>) {
+    Hex.write(UInt64(shard) << 56 | UInt64(slot) << 32 | UInt64(generation), into: &out)
+    Hex.write(random, into: &out)
   }
+
+  public var hex: [UInt8] { [UInt8](capacity: Token.length) { write(into: &$0) } }
 
   /// `z9hG4bK` and the token.
   public var branch: [UInt8] {
-    var out = Array("z9hG4bK".utf8)
-    write(into: &out)
-    return out
+    [UInt8](capacity: 7 + Token.length) { out in
+      out.append("z9hG4bK")
+      write(into: &out)
+    }
   }
 }

@@ -17,29 +17,23 @@ struct URILayout: Sendable {
   static func parse(_ s: Span<UInt8>, _ from: Int, _ to: Int) throws(SIPError) -> URILayout {
     guard to &- from < Int(UInt16.max) else { throw SIPError(414, "URI too long", "RFC 3261 §21.4.12") }
     var layout = URILayout()
-    let colon = s.skip(.scheme, from, to)
-    guard colon > from, colon < to, s[colon] == UInt8(ascii: ":"), s[from].lowercased &- 0x61 < 26 else {
-      throw bad("URI has no scheme")
-    }
-    if s.equals("sip", from, colon) {
-      layout.scheme = .sip
-    } else if s.equals("sips", from, colon) {
-      layout.scheme = .sips
-    } else if s.equals("tel", from, colon) {
-      layout.scheme = .tel
-    }
+    let colon = try layout.takeScheme(s, from, to)
     var at = -1
     var i = colon &+ 1
-    while i < to {
-      let c = s[i]
-      guard OctetSet.uri.contains(c) else { throw bad("URI has a space, a quote, '<', '>' or a control octet") }
-      if c == UInt8(ascii: "@") {
+    while true {
+      i = s.skip(.uri, i, to)
+      guard i < to else { break }
+      switch s[i] {
+      case UInt8(ascii: "@"):
         guard at < 0 || layout.scheme == .other else { throw bad("URI has a second '@'") }
         at = i
-      } else if c == UInt8(ascii: "%"), layout.scheme != .other {
-        guard i &+ 2 < to, s[i &+ 1].hexValue != nil, s[i &+ 2].hexValue != nil else {
-          throw bad("'%' in a URI without two hex digits")
+      case UInt8(ascii: "%"):
+        if layout.scheme != .other {
+          guard i &+ 2 < to, s[i &+ 1].hexValue != nil, s[i &+ 2].hexValue != nil else {
+            throw bad("'%' in a URI without two hex digits")
+          }
         }
+      default: throw bad("URI has a space, a quote, '<', '>' or a control octet")
       }
       i &+= 1
     }
@@ -50,6 +44,28 @@ struct URILayout: Sendable {
     case .other: break
     }
     return layout
+  }
+
+  /// Returns where its colon is.
+  @inline(__always)
+  private mutating func takeScheme(_ s: Span<UInt8>, _ from: Int, _ to: Int) throws(SIPError) -> Int {
+    if s.has("sip:", at: from, to) {
+      scheme = .sip
+      return from &+ 3
+    }
+    if s.has("sips:", at: from, to) {
+      scheme = .sips
+      return from &+ 4
+    }
+    if s.has("tel:", at: from, to) {
+      scheme = .tel
+      return from &+ 3
+    }
+    let colon = s.skip(.scheme, from, to)
+    guard colon > from, colon < to, s[colon] == UInt8(ascii: ":"), s[from].lowercased &- 0x61 < 26 else {
+      throw URILayout.bad("URI has no scheme")
+    }
+    return colon
   }
 
   /// Returns where the host begins.
@@ -94,13 +110,11 @@ struct URILayout: Sendable {
   /// `;` is followed by a name: no `;;`, no `;` at the end.
   private func checkParameters(_ s: Span<UInt8>, _ from: Int, _ to: Int) throws(SIPError) {
     var i = from
-    while i < to {
-      if s[i] == UInt8(ascii: ";") {
-        guard i &+ 1 < to, s[i &+ 1] != UInt8(ascii: ";"), s[i &+ 1] != UInt8(ascii: "=") else {
-          throw URILayout.bad("URI parameter without a name")
-        }
+    while let semicolon = s.find(UInt8(ascii: ";"), i, to) {
+      i = semicolon &+ 1
+      guard i < to, s[i] != UInt8(ascii: ";"), s[i] != UInt8(ascii: "=") else {
+        throw URILayout.bad("URI parameter without a name")
       }
-      i &+= 1
     }
   }
 }
@@ -109,7 +123,11 @@ extension Span where Element == UInt8 {
   /// The end of the `host` at `i`: a name, an IPv4 address, or an IPv6 reference in brackets.
   func hostEnd(_ i: Int, _ end: Int) throws(SIPError) -> Int {
     if i < end, self[i] == UInt8(ascii: "[") {
-      let close = skip(.ipv6, i &+ 1, end)
+      // Loose enough for the `:::` of RFC 5118 §4.10.
+      var close = i &+ 1
+      while close < end, self[close].hexValue != nil || self[close] == UInt8(ascii: ":") || self[close] == 0x2e {
+        close &+= 1
+      }
       guard close < end, self[close] == UInt8(ascii: "]"), close > i &+ 2 else {
         throw SIPError(400, "bad IPv6 reference", "RFC 3261 §25.1")
       }

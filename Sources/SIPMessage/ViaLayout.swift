@@ -30,17 +30,13 @@ struct ViaLayout: Sendable {
   /// `SIP / 2.0 / UDP host:port`, white space allowed around each slash and colon.
   mutating func sentBy(_ s: Span<UInt8>, _ base: Int, _ to: Int) throws(SIPError) -> Int {
     guard to &- base < Int(UInt16.max) else { throw ViaLayout.bad("too long") }
-    var i = s.skipLWS(base, to)
-    let name = i
-    i = s.skip(.token, i, to)
-    guard s.equals("sip", name, i) else { throw ViaLayout.bad("protocol is not SIP") }
-    i = try slash(s, i, to)
-    let version = i
-    i = s.skip(.token, i, to)
-    guard s.equals("2.0", version, i) else { throw ViaLayout.bad("protocol version is not 2.0") }
-    i = try slash(s, i, to)
-    let token = i
-    i = s.skip(.token, i, to)
+    let token: Int
+    if s.has("sip/2.0/", at: base, to), base &+ 8 < to, !s[base &+ 8].isLWS {
+      token = base &+ 8
+    } else {
+      token = try ViaLayout.spacedProtocol(s, base, to)
+    }
+    var i = s.skip(.token, token, to)
     guard i > token else { throw ViaLayout.bad("no transport") }
     transport = Extent(token..<i, base: base)
     let hostStart = s.skipLWS(i, to)
@@ -57,20 +53,29 @@ struct ViaLayout: Sendable {
     return i
   }
 
-  private func slash(_ s: Span<UInt8>, _ i: Int, _ to: Int) throws(SIPError) -> Int {
+  /// Name and version of the protocol with white space around them; returns where the transport begins.
+  private static func spacedProtocol(_ s: Span<UInt8>, _ base: Int, _ to: Int) throws(SIPError) -> Int {
+    let name = s.skipLWS(base, to)
+    var i = s.skip(.token, name, to)
+    guard s.equals("sip", name, i) else { throw bad("protocol is not SIP") }
+    let version = try slash(s, i, to)
+    i = s.skip(.token, version, to)
+    guard s.equals("2.0", version, i) else { throw bad("protocol version is not 2.0") }
+    return try slash(s, i, to)
+  }
+
+  private static func slash(_ s: Span<UInt8>, _ i: Int, _ to: Int) throws(SIPError) -> Int {
     let at = s.skipLWS(i, to)
     guard at < to, s[at] == UInt8(ascii: "/") else { throw ViaLayout.bad("no sent-protocol") }
     return s.skipLWS(at &+ 1, to)
   }
 
   private mutating func take(_ p: ParameterExtent, _ s: Span<UInt8>, _ base: Int) throws(SIPError) {
-    let start = p.name.lowerBound
-    let end = p.name.upperBound
-    switch s[start] | 0x20 {
-    case UInt8(ascii: "b") where branch.isNone && s.equals("branch", start, end):
+    switch p.word {
+    case Word.of("branch") where branch.isNone:
       guard let value = p.value else { throw ViaLayout.bad("branch without a value") }
       branch = Extent(value, base: base)
-    case UInt8(ascii: "r") where s.equals("rport", start, end):
+    case Word.of("rport"):
       hasRport = true
       guard let value = p.value else { return }
       guard let number = s.decimal(value.lowerBound, value.upperBound, max: 65535) else {
@@ -78,11 +83,11 @@ struct ViaLayout: Sendable {
       }
       rport = UInt16(truncatingIfNeeded: number)
       hasRportValue = true
-    case UInt8(ascii: "r") where s.equals("received", start, end):
+    case Word.of("received"):
       if let value = p.value { received = Extent(value, base: base) }
-    case UInt8(ascii: "m") where s.equals("maddr", start, end):
+    case Word.of("maddr"):
       if let value = p.value { maddr = Extent(value, base: base) }
-    case UInt8(ascii: "t") where s.equals("ttl", start, end):
+    case Word.of("ttl"):
       guard let value = p.value, let number = s.decimal(value.lowerBound, value.upperBound, max: 255) else {
         throw ViaLayout.bad("bad ttl")
       }
