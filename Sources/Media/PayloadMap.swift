@@ -1,9 +1,11 @@
 /// What becomes of each payload type on its way from one leg to the other. A type that is not in it is dropped.
 public struct PayloadMap: Sendable, Hashable {
   /// 128 entries, 0xff for none.
-  let table: [UInt8]
+  private(set) var table: [UInt8]
 
   static let unmapped: UInt8 = 0xff
+
+  public init() { self = .none }
 
   /// Types above 127 are left out.
   public init(_ pairs: [UInt8: UInt8]) {
@@ -16,10 +18,17 @@ public struct PayloadMap: Sendable, Hashable {
 
   /// Every type keeps its number.
   public static let identity = PayloadMap(table: Array(0..<128))
-  public static let none = PayloadMap([:])
+  public static let none = PayloadMap(table: Array(repeating: unmapped, count: 128))
 
+  /// A type that is set stays in the map; one above 127 is never in it.
   public subscript(_ type: UInt8) -> UInt8? {
-    guard type < 128, table[Int(type)] != Self.unmapped else { return nil }
-    return table[Int(type)]
+    get {
+      guard type < 128, table[Int(type)] != Self.unmapped else { return nil }
+      return table[Int(type)]
+    }
+    set {
+      guard let newValue, type < 128, newValue < 128 else { return }
+      table[Int(type)] = newValue
+    }
   }
 }

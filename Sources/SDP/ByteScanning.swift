@@ -54,14 +54,34 @@ extension ArraySlice<UInt8> {
 
 extension Span<UInt8> {
   /// Equal without regard to ASCII case.
+  @inline(__always)
   func equals(_ name: StaticString, _ range: Range<Int>) -> Bool {
-    guard range.count == name.utf8CodeUnitCount else { return false }
-    return name.withUTF8Buffer { buffer in
-      for i in 0..<range.count where unsafe self[range.lowerBound + i].asciiLowered != buffer[i].asciiLowered {
-        return false
-      }
-      return true
+    range.count == name.utf8CodeUnitCount && matches(name, at: range.lowerBound)
+  }
+
+  /// `name` stands at `start`, in any case.
+  private func matches(_ name: StaticString, at start: Int) -> Bool {
+    let text = unsafe name.utf8Start
+    for i in 0..<name.utf8CodeUnitCount where unsafe self[start + i].asciiLowered != text[i].asciiLowered {
+      return false
     }
+    return true
+  }
+
+  /// The two runs are equal without regard to ASCII case.
+  func equals(_ range: Range<Int>, _ other: Span<UInt8>, _ otherRange: Range<Int>) -> Bool {
+    guard range.count == otherRange.count else { return false }
+    for i in 0..<range.count {
+      let (a, b) = (self[range.lowerBound + i], other[otherRange.lowerBound + i])
+      if a.asciiLowered != b.asciiLowered { return false }
+    }
+    return true
+  }
+
+  /// Visible ASCII only: what may be copied into another description's line as a token.
+  func isVisible(_ range: Range<Int>) -> Bool {
+    for i in range where self[i] <= 0x20 || self[i] >= 0x7f { return false }
+    return !range.isEmpty
   }
 
   func trim(_ range: Range<Int>) -> Range<Int> {
@@ -117,22 +137,25 @@ struct LineCursor {
 
   /// The letter, lower-cased, and where the value is.
   mutating func next(_ s: Span<UInt8>) -> (type: UInt8, value: Range<Int>)? {
-    while at < end {
-      var start = at
-      while at < end {
-        let c = s[at]
+    var i = at
+    while i < end {
+      var start = i
+      while i < end {
+        let c = s[i]
         if c <= 0x0d {
           if c == 0x0a || c == 0x0d { break }
           if c == 0 { sawNUL = true }
         }
-        at += 1
+        i &+= 1
       }
-      let stop = at
-      at += 1
-      while start < stop, s[start].isBlank { start += 1 }
-      guard stop - start >= 2, s[start + 1] == UInt8(ascii: "=") else { continue }
+      let stop = i
+      i &+= 1
+      while start < stop, s[start].isBlank { start &+= 1 }
+      guard stop &- start >= 2, s[start + 1] == UInt8(ascii: "=") else { continue }
+      at = i
       return (s[start].asciiLowered, (start + 2)..<stop)
     }
+    at = i
     return nil
   }
 }

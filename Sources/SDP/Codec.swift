@@ -1,121 +1,139 @@
-/// One RTP payload format as a description names it.
-public struct Codec: Sendable, Hashable {
+/// One RTP payload format as a description names it. Its parameters, and a name that is not in `Encoding`, stay in the
+/// body that they were read from.
+public struct Codec: Sendable {
   /// 0…127.
   public var payloadType: UInt8
-  /// The encoding name in upper case: `PCMU`, `OPUS`, `TELEPHONE-EVENT`.
-  public var name: String
+  public let encoding: Encoding
+  public let channels: UInt8
   /// The RTP clock in Hz. G722 is 8000 whatever a phone writes (RFC 3551 §4.5.2).
-  public var clockRate: Int
-  public var channels: Int
-  /// What follows the payload type in `a=fmtp`, as it came.
-  public var fmtp: [UInt8]?
+  public let clockRate: UInt32
+  /// The body, where one of the two ranges is not empty.
+  let source: [UInt8]
+  let nameRange: TextRange
+  let fmtpRange: TextRange
 
-  /// `name` is upper-cased; a channel count below 1 is 1.
-  public init(payloadType: UInt8, name: String, clockRate: Int = 8000, channels: Int = 1, fmtp: [UInt8]? = nil) {
+  init(_ encoding: Encoding, _ payloadType: UInt8, _ clockRate: UInt32 = 8000, _ channels: UInt8 = 1) {
     self.payloadType = payloadType
-    self.name = name.uppercased()
+    self.encoding = encoding
+    self.channels = channels
     self.clockRate = clockRate
-    self.channels = max(channels, 1)
-    self.fmtp = fmtp
+    source = []
+    nameRange = .none
+    fmtpRange = .none
   }
 
-  public static let pcmu = Codec(payloadType: 0, name: "PCMU")
-  public static let pcma = Codec(payloadType: 8, name: "PCMA")
-  public static let g722 = Codec(payloadType: 9, name: "G722")
-  public static let comfortNoise = Codec(payloadType: 13, name: "CN")
+  /// The same format with its parameters in `source`.
+  init(_ format: Codec, source: [UInt8], name: TextRange, fmtp: TextRange) {
+    payloadType = format.payloadType
+    encoding = format.encoding
+    channels = format.channels
+    clockRate = format.clockRate
+    self.source = source
+    nameRange = name
+    fmtpRange = fmtp
+  }
+
+  /// `name` in any case; a channel count below 1 is 1.
+  public init(payloadType: UInt8, name: String, clockRate: UInt32 = 8000, channels: UInt8 = 1, fmtp: [UInt8] = []) {
+    let text = Array(name.utf8)
+    let encoding = Encoding.read(text.span, 0..<text.count) ?? .other
+    self.init(
+      Codec(encoding, payloadType, clockRate, max(channels, 1)), source: text + fmtp,
+      name: TextRange(0..<text.count), fmtp: TextRange(text.count..<text.count + fmtp.count))
+  }
+
+  public static let pcmu = Codec(.pcmu, 0)
+  public static let pcma = Codec(.pcma, 8)
+  public static let g722 = Codec(.g722, 9)
+  public static let comfortNoise = Codec(.comfortNoise, 13)
   /// RFC 4733; 101 is what the field uses.
   public static func telephoneEvent(_ payloadType: UInt8 = 101) -> Codec {
-    Codec(payloadType: payloadType, name: "TELEPHONE-EVENT", fmtp: Array("0-16".utf8))
+    Codec(
+      Codec(.telephoneEvent, payloadType), source: allEvents, name: .none, fmtp: TextRange(0..<allEvents.count))
   }
+  private static let allEvents = Array("0-16".utf8)
 
-  public var isTelephoneEvent: Bool { name == "TELEPHONE-EVENT" }
-  public var isComfortNoise: Bool { name == "CN" }
-  /// Redundancy and error-correction formats carry other payload numbers inside (RFC 2198, RFC 4588), so a server that
-  /// renumbers must leave them out.
-  var isWrapper: Bool {
-    switch name {
-    case "RED", "RTX", "ULPFEC", "PARITYFEC", "FLEXFEC-03", "T140": true
-    default: false
+  /// The encoding name in upper case: `PCMU`, `OPUS`, `TELEPHONE-EVENT`.
+  public var name: String {
+    switch encoding {
+    case .pcmu: "PCMU"
+    case .pcma: "PCMA"
+    case .other: String(decoding: source[nameRange.range].map(\.asciiUppered), as: UTF8.self)
+    default: "\(encoding.written)".uppercased()
     }
   }
+
+  /// What follows the payload type in `a=fmtp`, as it came; nil where there is nothing.
+  public var fmtp: ArraySlice<UInt8>? { fmtpRange.isEmpty ? nil : source[fmtpRange.range] }
+
+  public var isTelephoneEvent: Bool { encoding == .telephoneEvent }
+  public var isComfortNoise: Bool { encoding == .comfortNoise }
+  var isAuxiliary: Bool { isTelephoneEvent || isComfortNoise }
 
   /// The formats that need no `a=rtpmap` (RFC 3551 §6, table 4).
   static func assigned(_ payloadType: UInt8) -> Codec? {
-    func codec(_ name: String, _ rate: Int = 8000, _ channels: Int = 1) -> Codec {
-      Codec(known: name, payloadType, rate, channels)
-    }
-    return switch payloadType {
-    case 0: codec("PCMU")
-    case 3: codec("GSM")
-    case 4: codec("G723")
-    case 5: codec("DVI4")
-    case 6: codec("DVI4", 16000)
-    case 7: codec("LPC")
-    case 8: codec("PCMA")
-    case 9: codec("G722")
-    case 10: codec("L16", 44100, 2)
-    case 11: codec("L16", 44100)
-    case 12: codec("QCELP")
-    case 13: codec("CN")
-    case 14: codec("MPA", 90000)
-    case 15: codec("G728")
-    case 16: codec("DVI4", 11025)
-    case 17: codec("DVI4", 22050)
-    case 18: codec("G729")
+    switch payloadType {
+    case 0: Codec(.pcmu, 0)
+    case 3: Codec(.gsm, 3)
+    case 4: Codec(.g723, 4)
+    case 5: Codec(.dvi4, 5)
+    case 6: Codec(.dvi4, 6, 16000)
+    case 7: Codec(.lpc, 7)
+    case 8: Codec(.pcma, 8)
+    case 9: Codec(.g722, 9)
+    case 10: Codec(.l16, 10, 44100, 2)
+    case 11: Codec(.l16, 11, 44100)
+    case 12: Codec(.qcelp, 12)
+    case 13: Codec(.comfortNoise, 13)
+    case 14: Codec(.mpa, 14, 90000)
+    case 15: Codec(.g728, 15)
+    case 16: Codec(.dvi4, 16, 11025)
+    case 17: Codec(.dvi4, 17, 22050)
+    case 18: Codec(.g729, 18)
     default: nil
     }
   }
 
-  init(known name: String, _ payloadType: UInt8, _ clockRate: Int, _ channels: Int) {
-    self.payloadType = payloadType
-    self.name = name
-    self.clockRate = clockRate
-    self.channels = channels
-  }
-
   /// From what follows the payload type in `a=rtpmap`: `PCMU/8000`, `opus/48000/2`. A phone that leaves the clock out
-  /// means 8000. Nil where the name is no token or a number is out of range.
+  /// means 8000. Nil where the name is no token or a number is out of range. The name is at the front of `range`.
   init?(payloadType: UInt8, rtpmap s: Span<UInt8>, _ range: Range<Int>) {
     let slash = s.first(UInt8(ascii: "/"), in: range) ?? range.upperBound
-    let after = min(slash + 1, range.upperBound)..<range.upperBound
-    let second = s.first(UInt8(ascii: "/"), in: after) ?? range.upperBound
-    let rateField = s.trim(after.lowerBound..<second)
-    let channelField = s.trim(min(second + 1, range.upperBound)..<range.upperBound)
-    guard let name = EncodingName.upper(s, range.lowerBound..<slash) else { return nil }
-    guard let rate = rateField.isEmpty ? 8000 : s.decimal(rateField, upTo: 1_000_000), rate > 0 else { return nil }
-    guard let channels = channelField.isEmpty ? 1 : s.decimal(channelField, upTo: 255) else { return nil }
-    self.init(known: name, payloadType, name == "G722" ? 8000 : rate, max(channels, 1))
+    guard let encoding = Encoding.read(s, range.lowerBound..<slash) else { return nil }
+    var rate = 8000
+    var channels = 1
+    if slash < range.upperBound {
+      let second = s.first(UInt8(ascii: "/"), in: (slash + 1)..<range.upperBound) ?? range.upperBound
+      let rateField = s.trim((slash + 1)..<second)
+      if !rateField.isEmpty {
+        guard let stated = s.decimal(rateField, upTo: 1_000_000), stated > 0 else { return nil }
+        rate = stated
+      }
+      let channelField = s.trim(min(second + 1, range.upperBound)..<range.upperBound)
+      if !channelField.isEmpty {
+        guard let stated = s.decimal(channelField, upTo: 255) else { return nil }
+        channels = max(stated, 1)
+      }
+    }
+    self.init(
+      encoding, payloadType, encoding == .g722 ? 8000 : UInt32(truncatingIfNeeded: rate),
+      UInt8(truncatingIfNeeded: channels))
   }
 }
 
-/// Encoding names are matched without regard to case (RFC 8866 §6.6), but some phones only know the registered
-/// spelling: that is what is written.
-enum EncodingName {
-  private static let common: [(upper: String, written: StaticString)] = [
-    ("PCMU", "PCMU"), ("PCMA", "PCMA"), ("TELEPHONE-EVENT", "telephone-event"), ("G722", "G722"), ("OPUS", "opus"),
-    ("G729", "G729"), ("CN", "CN"), ("ILBC", "iLBC"), ("SPEEX", "speex"), ("GSM", "GSM"), ("G7221", "G7221"),
-    ("MPEG4-GENERIC", "mpeg4-generic"), ("RED", "red"), ("ULPFEC", "ulpfec"), ("T140", "t140"),
-  ]
-
-  /// Nil where it is no token of at most 32 octets.
-  static func upper(_ s: Span<UInt8>, _ name: Range<Int>) -> String? {
-    for entry in common where s.equals(entry.written, name) { return entry.upper }
-    // Annexes A and B are said in fmtp; the bit stream is G729 (RFC 3551 §4.5.6).
-    if s.equals("G729A", name) || s.equals("G729AB", name) || s.equals("G729B", name) { return "G729" }
-    guard !name.isEmpty, name.count <= 32 else { return nil }
-    var bytes: [UInt8] = []
-    for i in name {
-      guard s[i] > 0x20, s[i] < 0x7f else { return nil }
-      bytes.append(s[i].asciiUppered)
-    }
-    return String(decoding: bytes, as: UTF8.self)
+extension Codec: Equatable {
+  public static func == (a: Codec, b: Codec) -> Bool {
+    a.payloadType == b.payloadType && a.hasSameName(as: b) && a.hasSameParameters(as: b)
   }
 
-  static func append(_ name: String, to bytes: inout [UInt8]) {
-    for entry in common where entry.upper == name {
-      bytes.append(entry.written)
-      return
-    }
-    bytes.append(contentsOf: name.utf8)
+  /// Encoding, clock and channels.
+  func hasSameName(as other: Codec) -> Bool {
+    guard encoding == other.encoding, clockRate == other.clockRate, channels == other.channels else { return false }
+    return encoding != .other
+      || source.span.equals(nameRange.range, other.source.span, other.nameRange.range)
+  }
+
+  func hasSameParameters(as other: Codec) -> Bool {
+    guard fmtpRange.count == other.fmtpRange.count else { return false }
+    return fmtpRange.isEmpty || source[fmtpRange.range] == other.source[other.fmtpRange.range]
   }
 }

@@ -2,22 +2,26 @@ extension Codec {
   /// True where both ends would understand the same packets, whatever numbers they use: same encoding, clock and
   /// channels, and no difference in the parameters that change the bit stream.
   public func isSameFormat(as other: Codec) -> Bool {
-    guard clockRate == other.clockRate, channels == other.channels, name == other.name else { return false }
-    for parameter in bitstreamParameters {
-      if Codec.parameter(parameter, in: fmtp) != Codec.parameter(parameter, in: other.fmtp) { return false }
-    }
-    return true
+    hasSameName(as: other) && (bitstreamParameters.isEmpty || hasSameBitstream(as: other))
+  }
+
+  private func hasSameBitstream(as other: Codec) -> Bool {
+    bitstreamParameters.allSatisfy { Codec.parameter($0, in: fmtp) == Codec.parameter($0, in: other.fmtp) }
   }
 
   /// The entry of `list` that is the same format: of several the one with the same fmtp, then the one with the same
   /// number, then the first.
-  public func match(in list: [Codec]) -> Codec? {
-    var best: Codec?
+  public func match(in list: ArraySlice<Codec>) -> Codec? {
+    index(in: list.span).map { list[list.startIndex + $0] }
+  }
+
+  func index(in list: Span<Codec>) -> Int? {
+    var best: Int?
     var bestScore = 0
-    for candidate in list where isSameFormat(as: candidate) {
-      let score = 1 + (candidate.fmtp == fmtp ? 4 : 0) + (candidate.payloadType == payloadType ? 2 : 0)
+    for i in list.indices where isSameFormat(as: list[i]) {
+      let score = 1 + (hasSameParameters(as: list[i]) ? 4 : 0) + (list[i].payloadType == payloadType ? 2 : 0)
       if score > bestScore {
-        best = candidate
+        best = i
         bestScore = score
       }
     }
@@ -27,16 +31,16 @@ extension Codec {
   /// RFC 4867 §8.1 (octet-align, crc, interleaving, robust-sorting), RFC 5577 §4.2.1 and the like (bitrate),
   /// RFC 3640 §4.1 (mode, config).
   private var bitstreamParameters: [StaticString] {
-    switch name {
-    case "AMR", "AMR-WB": ["octet-align", "crc", "interleaving", "robust-sorting"]
-    case "G7221", "SIREN14", "SIREN7", "G719": ["bitrate"]
-    case "MPEG4-GENERIC", "MP4A-LATM": ["mode", "config"]
+    switch encoding {
+    case .amr, .amrWB: ["octet-align", "crc", "interleaving", "robust-sorting"]
+    case .g7221, .siren14, .siren7, .g719: ["bitrate"]
+    case .mpeg4Generic, .mp4aLATM: ["mode", "config"]
     default: []
     }
   }
 
   /// The value of one `name=value` in an fmtp, lower-cased; `0` is the same as absent.
-  private static func parameter(_ name: StaticString, in fmtp: [UInt8]?) -> [UInt8] {
+  private static func parameter(_ name: StaticString, in fmtp: ArraySlice<UInt8>?) -> [UInt8] {
     guard let fmtp else { return [] }
     for part in fmtp.split(separator: UInt8(ascii: ";")) {
       let (key, value) = part.trimmed.split(at: UInt8(ascii: "="))

@@ -7,27 +7,24 @@ public enum ConnectionAddress: Hashable, Sendable {
   /// A multicast or broadcast address: this server sends to none.
   case group(IPAddress)
   /// A host name. Legal, but resolving it would block a call on DNS at a stranger's wish, so it is not usable.
-  case name(ArraySlice<UInt8>)
+  case name
   /// Another network type, or not readable.
   case unreadable
 
   /// `IN IP4 192.0.2.1`, `IN IP4 224.2.1.1/127/3`, `IN IP6 2001:db8::1`. The address decides the family, not the
   /// `addrtype`: phones get it wrong.
-  init(value: ArraySlice<UInt8>) {
-    var rest = value
-    let network = rest.nextToken()
-    let type = rest.nextToken()
-    let address = rest.nextToken().split(at: UInt8(ascii: "/")).before
-    guard network.equals("IN"), type.equals("IP4") || type.equals("IP6"), address.isVisible else {
+  init(_ bytes: [UInt8], _ value: Range<Int>) {
+    let s = bytes.span
+    let network = s.token(value)
+    let type = s.token(network.upperBound..<value.upperBound)
+    let last = s.token(type.upperBound..<value.upperBound)
+    let host = last.lowerBound..<(s.first(UInt8(ascii: "/"), in: last) ?? last.upperBound)
+    guard s.equals("IN", network), s.equals("IP4", type) || s.equals("IP6", type), s.isVisible(host) else {
       self = .unreadable
       return
     }
-    self.init(host: address)
-  }
-
-  init(host: ArraySlice<UInt8>) {
-    guard let ip = IPAddress(bytes: host) else {
-      self = .name(host)
+    guard let ip = IPAddress(bytes: bytes[host]) else {
+      self = .name
       return
     }
     self = ip.isGroup ? .group(ip) : .unicast(ip)
@@ -39,12 +36,11 @@ public enum ConnectionAddress: Hashable, Sendable {
     return nil
   }
 
-  /// Why nothing can be sent there; nil for a unicast address.
-  var error: SDPError? {
+  /// Why nothing can be sent to what is no unicast address.
+  var error: SDPError {
     switch self {
-    case .unicast: nil
+    case .unicast, .name: .incompatibleAddress("host name in c=")
     case .group: .notAcceptable(330, "Multicast not available", "RFC 3261 §20.43")
-    case .name: .incompatibleAddress("host name in c=")
     case .unreadable: .notAcceptable(300, "Incompatible network protocol", "RFC 8866 §5.7")
     }
   }

@@ -1,5 +1,11 @@
 public import NetCore
 
+/// A description of ours: its octets, and the audio that they say.
+public struct BuiltDescription: Sendable, Equatable {
+  public let bytes: [UInt8]
+  public let audio: AudioStream
+}
+
 /// RFC 3264 for a server between two legs: reads the one audio stream that it relays, and writes each leg's
 /// description as its own. Everything here is a function of its arguments; the same ones give the same bytes.
 public enum OfferAnswerSDP {
@@ -19,31 +25,21 @@ public enum OfferAnswerSDP {
     from session: SessionDescription, audio: AudioStream, address: IPAddress, port: UInt16,
     session identity: SessionIdentity, codecs: [String]? = nil, first: Codec? = nil, direction: Direction? = nil,
     previous: SessionDescription? = nil
-  ) throws(SDPError) -> [UInt8] {
-    var list = try CodecFilter.apply(codecs, to: audio.codecs)
-    if let first, let chosen = first.match(in: list), let at = list.firstIndex(of: chosen) {
-      list.remove(at: at)
-      list.insert(chosen, at: 0)
-    }
-    var formats = list + auxiliary(audio.auxiliary, for: list)
-    let layout = previous ?? session
+  ) throws(SDPError) -> BuiltDescription {
+    var formats = audio.formats
+    if let codecs { try formats.filter(codecs) }
+    if let first { formats.prefer(first) }
+    formats.dropUnfitAuxiliary()
     var index = audio.mediaIndex
     if let previous {
       let known = try? OfferAnswerSDP.audio(in: previous)
-      formats = Renumbering.keep(known?.formats ?? [], for: formats)
-      index = known?.mediaIndex ?? previous.media.firstIndex { $0.kind == .audio } ?? index
+      formats.renumber(keeping: known?.formats ?? FormatList())
+      index = known?.mediaIndex ?? previous.sections.firstIndex { $0.kind == .audio } ?? index
     }
-    var writer = SDPWriter(session: identity, address: address)
-    for (i, media) in layout.media.enumerated() {
-      if i == index {
-        writer.audio(
-          port: port, formats: formats, ptime: audio.ptime, maxptime: audio.maxptime,
-          direction: direction ?? audio.direction)
-      } else {
-        writer.refused(media)
-      }
-    }
-    return writer.bytes
+    let ours = AudioStream(
+      mediaIndex: index, rtp: Endpoint(address, port), direction: direction ?? audio.direction, formats: formats,
+      ptime: audio.ptime, maxptime: audio.maxptime)
+    return BuiltDescription(bytes: SDPWriter.write(ours, identity, in: previous ?? session), audio: ours)
   }
 
   /// The answer for a leg that offered `offer`, from what the other leg answered: one section for each of the offer's,
@@ -54,14 +50,14 @@ public enum OfferAnswerSDP {
   public static func relayedAnswer(
     offer: SessionDescription, offerAudio: AudioStream, answer: AudioStream, address: IPAddress, port: UInt16,
     session identity: SessionIdentity, direction: Direction? = nil
-  ) throws(SDPError) -> [UInt8] {
-    let codecs = renumbered(answer.codecs, as: offerAudio.codecs)
-    guard !codecs.isEmpty else { throw .noCommonCodec }
-    let extra = auxiliary(renumbered(answer.auxiliary, as: offerAudio.auxiliary), for: codecs)
-    return write(
-      offer: offer, audio: offerAudio, formats: codecs + extra, ptime: answer.ptime, maxptime: answer.maxptime,
-      direction: offerAudio.direction.answer(wanting: direction ?? answer.direction), address: address, port: port,
-      session: identity)
+  ) throws(SDPError) -> BuiltDescription {
+    var formats = answer.formats
+    formats.renumber(as: offerAudio.formats)
+    guard formats.first != nil else { throw .noCommonCodec }
+    formats.dropUnfitAuxiliary()
+    return built(
+      offer, offerAudio, formats, direction ?? answer.direction, Endpoint(address, port), identity,
+      ptime: answer.ptime, maxptime: answer.maxptime)
   }
 
   /// The server's own answer: tones, prompts, echo. `chosen` are entries of `audio.codecs`; see `common`.
@@ -70,55 +66,72 @@ public enum OfferAnswerSDP {
   public static func answer(
     to offer: SessionDescription, audio: AudioStream, codecs chosen: [Codec], telephoneEvent: UInt8? = nil,
     address: IPAddress, port: UInt16, session identity: SessionIdentity, direction: Direction = .sendrecv,
-    ptime: Int? = 20
-  ) -> [UInt8] {
+    ptime: UInt16? = 20
+  ) -> BuiltDescription {
     precondition(!chosen.isEmpty, "an answer needs a codec; refuse the offer instead")
-    var formats = chosen
-    if let telephoneEvent {
-      formats.append(
-        audio.auxiliary.first { $0.payloadType == telephoneEvent } ?? .telephoneEvent(telephoneEvent))
+    let events = telephoneEvent.map { number in
+      audio.auxiliary.first { $0.payloadType == number } ?? .telephoneEvent(number)
     }
-    return write(
-      offer: offer, audio: audio, formats: formats, ptime: ptime, maxptime: nil,
-      direction: audio.direction.answer(wanting: direction), address: address, port: port, session: identity)
+    return built(
+      offer, audio, FormatList(codecs: chosen, auxiliary: events), direction, Endpoint(address, port), identity,
+      ptime: ptime, maxptime: nil)
   }
 
   /// The server's own offer, with one audio section.
   public static func offer(
     codecs: [Codec], telephoneEvent: UInt8? = 101, address: IPAddress, port: UInt16,
-    session identity: SessionIdentity, direction: Direction = .sendrecv, ptime: Int? = 20
-  ) -> [UInt8] {
+    session identity: SessionIdentity, direction: Direction = .sendrecv, ptime: UInt16? = 20
+  ) -> BuiltDescription {
     precondition(!codecs.isEmpty, "an offer needs a codec")
-    var writer = SDPWriter(session: identity, address: address)
-    let events = telephoneEvent.map { [Codec.telephoneEvent($0)] } ?? []
-    writer.audio(port: port, formats: codecs + events, ptime: ptime, direction: direction)
-    return writer.bytes
+    let ours = AudioStream(
+      rtp: Endpoint(address, port), direction: direction,
+      formats: FormatList(codecs: codecs, auxiliary: telephoneEvent.map { .telephoneEvent($0) }), ptime: ptime)
+    return BuiltDescription(bytes: SDPWriter.write(ours, identity, in: nil), audio: ours)
   }
 
   /// The formats of an offer that the server itself can speak, in the offer's order and with its numbers (RFC 3264 §6.1).
   ///
   /// - Throws: 488 with Warning 305 where there is none.
   public static func common(_ offer: AudioStream, supported: [Codec]) throws(SDPError) -> [Codec] {
-    let list = offer.codecs.filter { $0.match(in: supported) != nil }
+    let list = offer.codecs.filter { $0.match(in: supported[...]) != nil }
     guard !list.isEmpty else { throw .noCommonCodec }
     return list
   }
 
-  /// An answer: as many sections as the offer has, in its order, with its proto (RFC 3264 §6).
-  private static func write(
-    offer: SessionDescription, audio: AudioStream, formats: [Codec], ptime: Int?, maxptime: Int?,
-    direction: Direction, address: IPAddress, port: UInt16, session identity: SessionIdentity
-  ) -> [UInt8] {
-    var writer = SDPWriter(session: identity, address: address)
-    for (i, media) in offer.media.enumerated() {
-      if i == audio.mediaIndex {
-        writer.audio(
-          port: port, protocolName: media.protocolName, formats: formats, ptime: ptime, maxptime: maxptime,
-          direction: direction)
-      } else {
-        writer.refused(media)
-      }
+  /// How packets change their payload type on the way: from the numbers in `from`, a description that was *sent to*
+  /// the leg they come from, to the numbers in `to`, what the leg they go to said (RFC 3264 §5.1: one is sent the
+  /// numbers that one wrote). What has no entry has no counterpart.
+  ///
+  /// - Parameters:
+  ///   - alias: what the sending leg itself said. Phones that answer with numbers of their own often send them too;
+  ///     those are taken as well where they collide with none of `from`.
+  ///   - entry: is called once for each number that may come.
+  public static func payloadMap(
+    from: AudioStream, to: AudioStream, alias: AudioStream? = nil, entry: (_ from: UInt8, _ to: UInt8) -> Void
+  ) {
+    var known = PayloadSet()
+    map(from.formats, to.formats, &known, entry)
+    if let alias { map(alias.formats, to.formats, &known, entry) }
+  }
+
+  private static func map(
+    _ from: FormatList, _ to: FormatList, _ known: inout PayloadSet, _ entry: (UInt8, UInt8) -> Void
+  ) {
+    for codec in from.all where !known.contains(codec.payloadType) {
+      guard let number = to.match(codec)?.payloadType else { continue }
+      known.insert(codec.payloadType)
+      entry(codec.payloadType, number)
     }
-    return writer.bytes
+  }
+
+  /// An answer: as many sections as the offer has, in its order, with its proto (RFC 3264 §6).
+  private static func built(
+    _ offer: SessionDescription, _ audio: AudioStream, _ formats: FormatList, _ wanted: Direction, _ rtp: Endpoint,
+    _ identity: SessionIdentity, ptime: UInt16?, maxptime: UInt16?
+  ) -> BuiltDescription {
+    let ours = AudioStream(
+      mediaIndex: audio.mediaIndex, rtp: rtp, direction: audio.direction.answer(wanting: wanted), formats: formats,
+      ptime: ptime, maxptime: maxptime)
+    return BuiltDescription(bytes: SDPWriter.write(ours, identity, in: offer, keepsProtocol: true), audio: ours)
   }
 }

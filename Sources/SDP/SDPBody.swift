@@ -11,8 +11,8 @@ public enum SDPBody {
     guard let contentType else {
       throw SDPError(status: 415, text: "Body without Content-Type", section: "RFC 3261 §20.15")
     }
+    if isSDP(contentType) { return body }
     let (type, parameters) = contentType.split(at: UInt8(ascii: ";"))
-    if type.trimmed.equals("application/sdp") { return body }
     guard type.trimmed.equals("multipart/mixed") || type.trimmed.equals("multipart/alternative") else {
       throw SDPError(status: 415, text: "Body is not application/sdp", section: "RFC 3261 §21.4.13")
     }
@@ -21,6 +21,13 @@ public enum SDPBody {
     }
     for part in parts(of: body, boundary: boundary) where part.isSDP { return part.content }
     throw SDPError(status: 415, text: "No application/sdp part", section: "RFC 5621 §3.1")
+  }
+
+  /// `application/sdp`, with or without parameters.
+  private static func isSDP(_ contentType: Bytes) -> Bool {
+    let s = contentType.span
+    let type = s.trim(0..<(s.first(UInt8(ascii: ";"), in: 0..<s.count) ?? s.count))
+    return s.equals("application/sdp", type)
   }
 
   /// `boundary=…` of 1 to 70 octets (RFC 2046 §5.1.1).
@@ -65,7 +72,7 @@ public enum SDPBody {
 
   /// Header lines, an empty line, the content; the line end before the next delimiter belongs to that.
   private static func part(_ bytes: Bytes) -> Part {
-    var isSDP = false
+    var isSession = false
     var at = bytes.startIndex
     while at < bytes.endIndex {
       let end = bytes[at...].firstIndex(of: 0x0a).map { $0 + 1 } ?? bytes.endIndex
@@ -74,8 +81,8 @@ public enum SDPBody {
       if line.isEmpty { break }
       let (name, value) = line.split(at: UInt8(ascii: ":"))
       guard name.trimmed.equals("Content-Type") || name.trimmed.equals("c") else { continue }
-      isSDP = (value ?? []).split(at: UInt8(ascii: ";")).before.trimmed.equals("application/sdp")
+      isSession = isSDP(value ?? [])
     }
-    return Part(isSDP: isSDP, content: bytes[at...])
+    return Part(isSDP: isSession, content: bytes[at...])
   }
 }

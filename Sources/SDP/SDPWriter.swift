@@ -1,23 +1,33 @@
 import NetCore
 
-extension [UInt8] {
+extension OutputSpan<UInt8> {
   mutating func append(_ text: StaticString) {
-    text.withUTF8Buffer { unsafe append(contentsOf: $0) }
+    let start = unsafe text.utf8Start
+    for i in 0..<text.utf8CodeUnitCount { append(unsafe start[i]) }
+  }
+
+  mutating func append(_ s: Span<UInt8>, _ range: TextRange) {
+    for i in range.range { append(s[i]) }
   }
 
   mutating func append(decimal value: UInt64) {
     guard value >= 10 else { return append(0x30 &+ UInt8(truncatingIfNeeded: value)) }
-    let start = count
+    var digits = InlineArray<20, UInt8>(repeating: 0)
+    var first = 20
     var rest = value
     while rest > 0 {
-      append(0x30 &+ UInt8(truncatingIfNeeded: rest % 10))
+      first -= 1
+      digits[first] = 0x30 &+ UInt8(truncatingIfNeeded: rest % 10)
       rest /= 10
     }
-    self[start...].reverse()
+    for i in first..<20 { append(digits[i]) }
   }
 
   mutating func append(_ address: IPAddress) {
-    guard address.family == .v4 else { return append(contentsOf: address.description.utf8) }
+    guard address.family == .v4 else {
+      for octet in address.description.utf8 { append(octet) }
+      return
+    }
     for shift in stride(from: UInt64(24), through: 0, by: -8) {
       append(decimal: address.low >> shift & 0xff)
       if shift > 0 { append(UInt8(ascii: ".")) }
@@ -27,88 +37,122 @@ extension [UInt8] {
 
 /// Writes descriptions of our own: the session section of RFC 8866 §5 with nothing but what is mandatory, then the
 /// `m=` sections. The same input gives the same bytes.
-struct SDPWriter {
-  private(set) var bytes: [UInt8] = []
-
-  init(session: SessionIdentity, address: IPAddress) {
-    bytes.reserveCapacity(512)
-    let family: StaticString = address.family == .v4 ? "IN IP4 " : "IN IP6 "
-    bytes.append("v=0\r\no=- ")
-    bytes.append(decimal: session.id)
-    bytes.append(" ")
-    bytes.append(decimal: session.version)
-    bytes.append(" ")
-    bytes.append(family)
-    bytes.append(address)
-    bytes.append("\r\ns=-\r\nc=")
-    bytes.append(family)
-    bytes.append(address)
-    bytes.append("\r\nt=0 0\r\n")
+enum SDPWriter {
+  /// As many sections as `layout` has, in its order: the audio at its index, the others refused. Without a layout the
+  /// audio is alone.
+  ///
+  /// - Parameter keepsProtocol: the audio has the proto that it has in `layout`, as an answer must (RFC 3264 §6).
+  static func write(
+    _ audio: AudioStream, _ identity: SessionIdentity, in layout: SessionDescription?, keepsProtocol: Bool = false
+  ) -> [UInt8] {
+    // No line but those of formats and of refused sections takes more than what is counted here.
+    var capacity = 384
+    for codec in audio.formats.all { capacity += 64 + codec.nameRange.count + codec.fmtpRange.count }
+    if let layout {
+      for section in layout.sections { capacity += 16 + section.length }
+    }
+    return [UInt8](capacity: capacity) { out in
+      writeSession(identity, audio.rtp.ip, to: &out)
+      guard let layout else { return writeAudio(audio, proto: .none, of: [], to: &out) }
+      for i in layout.sections.indices {
+        let section = layout.sections[i]
+        if i == audio.mediaIndex {
+          writeAudio(audio, proto: keepsProtocol ? section.protocolName : .none, of: layout.bytes, to: &out)
+        } else {
+          writeRefused(section, of: layout.bytes, to: &out)
+        }
+      }
+    }
   }
 
-  /// An audio section on `port`, RTCP on the port above: formats in this order, then what they mean.
-  mutating func audio(
-    port: UInt16, protocolName: Bytes? = nil, formats: [Codec], ptime: Int?, maxptime: Int? = nil,
-    direction: Direction
+  private static func writeSession(
+    _ identity: SessionIdentity, _ address: IPAddress, to out: inout OutputSpan<UInt8>
   ) {
-    bytes.append("m=audio ")
-    bytes.append(decimal: UInt64(port))
-    bytes.append(" ")
-    if let protocolName { bytes.append(contentsOf: protocolName) } else { bytes.append("RTP/AVP") }
-    for codec in formats {
-      bytes.append(" ")
-      bytes.append(decimal: UInt64(codec.payloadType))
-    }
-    bytes.append("\r\n")
-    for codec in formats { describe(codec) }
-    attribute("ptime:", ptime)
-    attribute("maxptime:", maxptime)
-    bytes.append("a=")
-    bytes.append(direction.name)
-    bytes.append("\r\n")
+    let family: StaticString = address.family == .v4 ? "IN IP4 " : "IN IP6 "
+    out.append("v=0\r\no=- ")
+    out.append(decimal: identity.id)
+    out.append(0x20)
+    out.append(decimal: identity.version)
+    out.append(0x20)
+    out.append(family)
+    out.append(address)
+    out.append("\r\ns=-\r\nc=")
+    out.append(family)
+    out.append(address)
+    out.append("\r\nt=0 0\r\n")
   }
 
-  private mutating func describe(_ codec: Codec) {
-    bytes.append("a=rtpmap:")
-    bytes.append(decimal: UInt64(codec.payloadType))
-    bytes.append(" ")
-    EncodingName.append(codec.name, to: &bytes)
-    bytes.append("/")
-    bytes.append(decimal: UInt64(max(codec.clockRate, 0)))
+  /// RTCP is on the port above: formats in this order, then what they mean.
+  private static func writeAudio(
+    _ audio: AudioStream, proto: TextRange, of bytes: [UInt8], to out: inout OutputSpan<UInt8>
+  ) {
+    out.append("m=audio ")
+    out.append(decimal: UInt64(audio.rtp.port))
+    out.append(0x20)
+    if proto.isEmpty { out.append("RTP/AVP") } else { out.append(bytes.span, proto) }
+    let formats = audio.formats.all.span
+    for i in formats.indices {
+      out.append(0x20)
+      out.append(decimal: UInt64(formats[i].payloadType))
+    }
+    out.append("\r\n")
+    for i in formats.indices { describe(formats[i], to: &out) }
+    attribute("a=ptime:", audio.ptime, to: &out)
+    attribute("a=maxptime:", audio.maxptime, to: &out)
+    out.append("a=")
+    out.append(audio.direction.name)
+    out.append("\r\n")
+  }
+
+  private static func describe(_ codec: borrowing Codec, to out: inout OutputSpan<UInt8>) {
+    out.append("a=rtpmap:")
+    out.append(decimal: UInt64(codec.payloadType))
+    out.append(0x20)
+    if codec.encoding == .other {
+      for i in codec.nameRange.range { out.append(codec.source[i].asciiUppered) }
+    } else {
+      out.append(codec.encoding.written)
+    }
+    out.append(UInt8(ascii: "/"))
+    out.append(decimal: UInt64(codec.clockRate))
     if codec.channels > 1 {
-      bytes.append("/")
-      bytes.append(decimal: UInt64(codec.channels))
+      out.append(UInt8(ascii: "/"))
+      out.append(decimal: UInt64(codec.channels))
     }
-    bytes.append("\r\n")
-    guard let fmtp = codec.fmtp, !fmtp.isEmpty else { return }
-    bytes.append("a=fmtp:")
-    bytes.append(decimal: UInt64(codec.payloadType))
-    bytes.append(" ")
-    bytes.append(contentsOf: fmtp.lazy.map { $0 == 0x0d || $0 == 0x0a || $0 == 0 ? 0x20 : $0 })
-    bytes.append("\r\n")
+    out.append("\r\n")
+    guard !codec.fmtpRange.isEmpty else { return }
+    out.append("a=fmtp:")
+    out.append(decimal: UInt64(codec.payloadType))
+    out.append(0x20)
+    for i in codec.fmtpRange.range {
+      let c = codec.source[i]
+      // No codec may start a line of its own.
+      out.append(c == 0x0d || c == 0x0a || c == 0 ? 0x20 : c)
+    }
+    out.append("\r\n")
   }
 
-  private mutating func attribute(_ name: StaticString, _ value: Int?) {
+  private static func attribute(_ name: StaticString, _ value: UInt16?, to out: inout OutputSpan<UInt8>) {
     guard let value, value > 0 else { return }
-    bytes.append("a=")
-    bytes.append(name)
-    bytes.append(decimal: UInt64(value))
-    bytes.append("\r\n")
+    out.append(name)
+    out.append(decimal: UInt64(value))
+    out.append("\r\n")
   }
 
   /// A section with port 0: media, proto and formats as they came, as a rejected stream has to look (RFC 3264 §6).
-  mutating func refused(_ media: MediaDescription) {
-    bytes.append("m=")
-    bytes.append(contentsOf: media.kindName)
-    bytes.append(" 0 ")
-    bytes.append(contentsOf: media.protocolName)
-    var empty = true
-    for format in media.formats {
-      bytes.append(" ")
-      bytes.append(contentsOf: format)
-      empty = false
+  private static func writeRefused(_ section: MediaSection, of bytes: [UInt8], to out: inout OutputSpan<UInt8>) {
+    let s = bytes.span
+    out.append("m=")
+    out.append(s, section.kindName)
+    out.append(" 0 ")
+    out.append(s, section.protocolName)
+    var format = s.token(section.formatList.range)
+    if format.isEmpty { out.append(" 0") }
+    while !format.isEmpty {
+      out.append(0x20)
+      out.append(s, TextRange(format))
+      format = s.token(format.upperBound..<section.formatList.range.upperBound)
     }
-    if empty { bytes.append(" 0") }
-    bytes.append("\r\n")
+    out.append("\r\n")
   }
 }

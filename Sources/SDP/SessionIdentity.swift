@@ -25,28 +25,43 @@ public struct LocalDescription: Sendable {
   public private(set) var identity: SessionIdentity
   /// What was last sent; empty before the first.
   public private(set) var bytes: [UInt8] = []
+  /// The audio in it.
+  public private(set) var audio: AudioStream?
 
   public init(id: UInt64) { identity = SessionIdentity(id: id) }
 
   /// Takes a description built with `identity` and returns the one to send: the last one where nothing but `o=`
   /// differs, else this one with the version that follows.
-  public mutating func update(_ built: [UInt8]) -> [UInt8] {
+  @discardableResult
+  public mutating func update(_ built: BuiltDescription) -> [UInt8] {
     if bytes.isEmpty {
-      bytes = built
-    } else if !sameSession(bytes, built) {
+      bytes = built.bytes
+    } else if !sameSession(bytes, built.bytes) {
       identity = identity.next
-      bytes = OriginLine.restamp(built, identity)
+      bytes = OriginLine.restamp(built.bytes, identity)
     }
+    audio = built.audio
     return bytes
   }
-}
 
-extension LocalDescription {
   /// An offer of ours was refused, and the session is what it was (RFC 3264 §8). The version that the refused offer had
   /// is not used again for another description.
   public mutating func revert(to earlier: LocalDescription) {
     precondition(earlier.identity.id == identity.id, "a description of another dialog")
     bytes = earlier.bytes
+    audio = earlier.audio
+  }
+}
+
+/// What the peer of one dialog last described, and the first usable audio in it.
+public struct RemoteDescription: Sendable {
+  public let session: SessionDescription
+  public let audio: AudioStream
+
+  /// - Throws: what keeps the body from being used; see `SessionDescription` and `OfferAnswerSDP.audio`.
+  public init(parsing body: ArraySlice<UInt8>) throws(SDPError) {
+    session = try SessionDescription(parsing: body)
+    audio = try OfferAnswerSDP.audio(in: session)
   }
 }
 
@@ -65,21 +80,20 @@ enum OriginLine {
 
   /// The same description under another identity: `o=- id version IN …`.
   static func restamp(_ bytes: [UInt8], _ identity: SessionIdentity) -> [UInt8] {
-    let range = range(in: bytes)
-    guard !range.isEmpty else { return bytes }
-    var rest = bytes[range].dropFirst(2)
-    let user = rest.nextToken()
-    _ = rest.nextToken()
-    _ = rest.nextToken()
-    var out = Array(bytes[..<range.lowerBound])
-    out.append("o=")
-    out.append(contentsOf: user)
-    out.append(" ")
-    out.append(decimal: identity.id)
-    out.append(" ")
-    out.append(decimal: identity.version)
-    out.append(contentsOf: rest)
-    out.append(contentsOf: bytes[range.upperBound...])
-    return out
+    let line = range(in: bytes)
+    guard !line.isEmpty else { return bytes }
+    let s = bytes.span
+    let user = s.token((line.lowerBound + 2)..<line.upperBound)
+    let id = s.token(user.upperBound..<line.upperBound)
+    let version = s.token(id.upperBound..<line.upperBound)
+    return [UInt8](capacity: bytes.count + 44) { out in
+      let s = bytes.span
+      for i in 0..<user.upperBound { out.append(s[i]) }
+      out.append(0x20)
+      out.append(decimal: identity.id)
+      out.append(0x20)
+      out.append(decimal: identity.version)
+      for i in version.upperBound..<s.count { out.append(s[i]) }
+    }
   }
 }

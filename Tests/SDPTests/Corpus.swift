@@ -14,7 +14,7 @@ struct PhoneSDP: Sendable, CustomTestStringConvertible {
   var direction = "sendrecv"
   var sections = 1
   var index = 0
-  var ptime: Int?
+  var ptime: UInt16?
 
   var testDescription: String { name }
 }

@@ -1,5 +1,6 @@
 import NetCore
 import SDP
+import Testing
 
 /// A description from lines, with CRLF.
 func sdp(_ text: String) throws -> SessionDescription { try SessionDescription(parsing: bytes(text)[...]) }
@@ -15,9 +16,17 @@ func lines(_ built: [UInt8]) -> String {
   String(decoding: built, as: UTF8.self).replacing("\r\n", with: "\n")
 }
 
+/// The same of a description of ours, which must say what is known of it.
+func lines(_ built: BuiltDescription) throws -> String {
+  #expect(try OfferAnswerSDP.audio(in: SessionDescription(parsing: built.bytes[...])) == built.audio)
+  return lines(built.bytes)
+}
+
 func text(_ slice: some Sequence<UInt8>) -> String { String(decoding: Array(slice), as: UTF8.self) }
 
-func names(_ codecs: [Codec]) -> String {
+func names(_ formats: FormatList) -> String { names(formats.codecs + formats.auxiliary) }
+
+func names(_ codecs: some Sequence<Codec>) -> String {
   codecs.map { "\($0.name)/\($0.clockRate)=\($0.payloadType)" }.joined(separator: " ")
 }
 

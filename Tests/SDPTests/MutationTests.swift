@@ -52,19 +52,22 @@ private struct Dice: RandomNumberGenerator {
       else { continue }
       let offer = try OfferAnswerSDP.relayedOffer(
         from: session, audio: stream, address: ours, port: 20000, session: identity)
-      let again = try SessionDescription(parsing: offer[...])
+      let again = try SessionDescription(parsing: offer.bytes[...])
       let relayed = try OfferAnswerSDP.audio(in: again)
       #expect(again.media.count == session.media.count)
+      #expect(relayed == offer.audio)
       #expect(relayed.codecs == stream.codecs)
       #expect(relayed.mediaIndex == stream.mediaIndex)
       _ = try? OfferAnswerSDP.relayedOffer(
         from: session, audio: stream, address: ours, port: 20000, session: identity, codecs: ["PCMU", "opus"],
         first: .pcmu, previous: again)
-      _ = OfferAnswerSDP.payloadMap(from: stream, to: other, alias: relayed)
+      _ = payloadMap(from: stream, to: other, alias: relayed)
       if let answer = try? OfferAnswerSDP.relayedAnswer(
         offer: session, offerAudio: stream, answer: other, address: ours, port: 20002, session: identity)
       {
-        #expect(try SessionDescription(parsing: answer[...]).media.count == session.media.count)
+        let read = try SessionDescription(parsing: answer.bytes[...])
+        #expect(read.media.count == session.media.count)
+        #expect(try OfferAnswerSDP.audio(in: read) == answer.audio)
       }
       built += 1
     }

@@ -119,9 +119,9 @@ import Testing
       let session = try sdp(RFC3264ExampleTests.alice + "\na=x")
       var audio = try OfferAnswerSDP.audio(in: session)
       audio.direction = try #require(Direction.allCases.first { String(describing: $0) == direction })
-      return lines(
+      return try lines(
         toBob.update(
-          try OfferAnswerSDP.relayedOffer(
+          OfferAnswerSDP.relayedOffer(
             from: session, audio: audio, address: ours, port: 20000, session: toBob.identity)))
     }
     let talking = try offer("sendrecv")

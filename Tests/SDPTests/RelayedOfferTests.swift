@@ -35,8 +35,8 @@ private func relayed(
   previous: SessionDescription? = nil
 ) throws -> String {
   let session = try sdp(text)
-  return lines(
-    try OfferAnswerSDP.relayedOffer(
+  return try lines(
+    OfferAnswerSDP.relayedOffer(
       from: session, audio: OfferAnswerSDP.audio(in: session), address: ours, port: 20000, session: identity,
       codecs: codecs, first: first, direction: direction, previous: previous))
 }
@@ -80,7 +80,7 @@ private func formats(_ description: String) throws -> String {
     let built = try OfferAnswerSDP.relayedOffer(
       from: session, audio: OfferAnswerSDP.audio(in: session), address: #require(IPAddress("2001:db8::5")),
       port: 20000, session: identity)
-    #expect(lines(built).contains("o=- 42 1 IN IP6 2001:db8::5\ns=-\nc=IN IP6 2001:db8::5\n"))
+    #expect(try lines(built).contains("o=- 42 1 IN IP6 2001:db8::5\ns=-\nc=IN IP6 2001:db8::5\n"))
   }
 
   @Test("A codec filter keeps what it names in its own order; events and comfort noise follow the clocks that are left")

@@ -3,7 +3,7 @@ import SDP
 import Testing
 
 @Suite struct SessionIdentityTests {
-  private func built(_ identity: SessionIdentity, port: UInt16 = 20000) -> [UInt8] {
+  private func built(_ identity: SessionIdentity, port: UInt16 = 20000) -> BuiltDescription {
     OfferAnswerSDP.offer(codecs: [.pcmu], address: ours, port: port, session: identity)
   }
 
@@ -11,14 +11,14 @@ import Testing
   func versions() {
     var local = LocalDescription(id: 5)
     let first = local.update(built(local.identity))
-    #expect(first == built(SessionIdentity(id: 5, version: 1)))
+    #expect(first == built(SessionIdentity(id: 5, version: 1)).bytes)
     #expect(local.update(built(local.identity)) == first)
     #expect(local.update(built(SessionIdentity(id: 5, version: 99))) == first)
     #expect(local.identity.version == 1)
     let second = local.update(built(local.identity, port: 20002))
-    #expect(second == built(SessionIdentity(id: 5, version: 2), port: 20002))
-    #expect(local.update(built(local.identity)) == built(SessionIdentity(id: 5, version: 3)))
-    #expect(local.bytes == built(local.identity))
+    #expect(second == built(SessionIdentity(id: 5, version: 2), port: 20002).bytes)
+    #expect(local.update(built(local.identity)) == built(SessionIdentity(id: 5, version: 3)).bytes)
+    #expect(local.bytes == built(local.identity).bytes)
   }
 
   @Test("RFC 3264 §8: after a refused offer the session is the old one, and its version is not used again")
@@ -30,14 +30,14 @@ import Testing
     local.revert(to: earlier)
     #expect(local.update(built(local.identity)) == first)
     #expect(
-      local.update(built(local.identity, port: 20004)) == built(SessionIdentity(id: 5, version: 3), port: 20004))
+      local.update(built(local.identity, port: 20004)) == built(SessionIdentity(id: 5, version: 3), port: 20004).bytes)
   }
 
   @Test("sameSession looks at everything but o=")
   func same() {
-    let one = built(SessionIdentity(id: 5))
-    #expect(sameSession(one, built(SessionIdentity(id: 7, version: 3))))
-    #expect(!sameSession(one, built(SessionIdentity(id: 5), port: 20002)))
+    let one = built(SessionIdentity(id: 5)).bytes
+    #expect(sameSession(one, built(SessionIdentity(id: 7, version: 3)).bytes))
+    #expect(!sameSession(one, built(SessionIdentity(id: 5), port: 20002).bytes))
     #expect(sameSession([], []))
     #expect(!sameSession(one, []))
     #expect(!sameSession(one, Array(one.dropLast())))

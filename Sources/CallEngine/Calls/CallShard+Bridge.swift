@@ -28,29 +28,38 @@ extension CallShard {
       leg.awaitsAnswer = true
       return accept(leg, sdp: sdp)
     }
-    let session: SessionDescription
-    let audio: AudioStream
+    let proposed: RemoteDescription
     do throws(SDPError) {
       guard let offer = try description(in: message) else { return reply(id, message, 400) }
-      (session, audio) = offer
+      proposed = offer
     } catch {
       return refuse(id, message, error)
     }
-    guard let other = counterpart(leg) else { return answerAlone(id, message, leg, session, audio) }
+    guard let other = counterpart(leg) else { return answerAlone(id, message, leg, proposed) }
     guard other.clientInvite == nil, other.serverInvite == nil, other.unacknowledged == nil, other.dialog != nil,
-      let port = other.port
+      other.port != nil
     else { return reply(id, message, 491) }
-    let previous = other.localSDP.flatMap { try? SessionDescription(parsing: $0[...]) }
+    guard let offer = offerAgain(to: other, proposed) else {
+      return reply(id, message, 488, cause: .incompatibleDestination)
+    }
+    leg.serverInvite = id
+    leg.proposed = proposed
+    remember(id, leg)
+    sendReinvite(other, offer, passedFrom: leg, body: message)
+  }
+
+  /// What one leg described, as an offer to another one that has a description of ours already; should it be refused, that
+  /// one is kept.
+  private func offerAgain(to leg: Leg, _ remote: RemoteDescription) -> [UInt8]? {
+    guard let port = leg.port else { return nil }
+    let previous = leg.localSDP.flatMap { try? SessionDescription(parsing: $0[...]) }
     guard
       let built = try? OfferAnswerSDP.relayedOffer(
-        from: session, audio: audio, address: described(port), port: port.rtpPort,
-        session: other.description.identity, previous: previous)
-    else { return reply(id, message, 488, cause: .incompatibleDestination) }
-    leg.serverInvite = id
-    leg.proposed = (session, audio)
-    remember(id, leg)
-    other.saved = (other.description, other.localAudio)
-    sendReinvite(other, describe(other, built), passedFrom: leg, body: message)
+        from: remote.session, audio: remote.audio, address: described(port), port: port.rtpPort,
+        session: leg.description.identity, previous: previous)
+    else { return nil }
+    leg.saved = leg.description
+    return leg.description.update(built)
   }
 
   func sendReinvite(_ leg: Leg, _ sdp: [UInt8], passedFrom: Leg?, body: Message? = nil) {
@@ -69,29 +78,24 @@ extension CallShard {
 
   /// No other leg (answered by the script): hold and codec changes are between the caller and us.
   private func answerAlone(
-    _ id: ServerTransactionID, _ message: Message, _ leg: Leg, _ session: SessionDescription, _ audio: AudioStream
+    _ id: ServerTransactionID, _ message: Message, _ leg: Leg, _ proposed: RemoteDescription
   ) {
-    guard let codec = generable(audio), let port = leg.port else {
+    guard let codec = generable(proposed.audio), leg.port != nil else {
       return reply(id, message, 488, cause: .incompatibleDestination)
     }
-    leg.remote = session
-    leg.remoteAudio = audio
+    leg.remote = proposed
     leg.serverInvite = id
-    let sdp = OfferAnswerSDP.answer(
-      to: session, audio: audio, codecs: [codec], telephoneEvent: audio.telephoneEvent, address: described(port),
-      port: port.rtpPort, session: leg.description.identity)
-    accept(leg, sdp: describe(leg, sdp))
+    accept(leg, sdp: ownAnswer(leg, to: proposed, codec))
     sendMedia(leg)
   }
 
   /// The answer to an offer that our 2xx made; without one the call is ended (RFC 3264 §4, RFC 6337 §2).
   func answerInACK(_ leg: Leg, _ message: Message) {
     leg.awaitsAnswer = false
-    guard let (session, audio) = try? description(in: message) else {
+    guard let answer = try? description(in: message) else {
       return hangUp(leg.call, .init(side: .system, status: 488, cause: .incompatibleDestination, text: "no answer"))
     }
-    leg.remote = session
-    leg.remoteAudio = audio
+    leg.remote = answer
     sendMedia(leg)
     if let other = counterpart(leg) {
       let callee = leg.role == .callee ? leg : other
@@ -118,17 +122,11 @@ extension CallShard {
   /// The callee took another codec than the caller was promised: the caller is offered it now.
   func reoffer(_ caller: Leg) {
     guard caller.phase == .confirmed, caller.clientInvite == nil, caller.serverInvite == nil,
-      let leg = caller.call.bridged, let session = leg.remote, let audio = leg.remoteAudio, let port = caller.port
+      let remote = caller.call.bridged?.remote, caller.port != nil
     else { return }
     caller.wantsReoffer = false
-    let previous = caller.localSDP.flatMap { try? SessionDescription(parsing: $0[...]) }
-    guard
-      let built = try? OfferAnswerSDP.relayedOffer(
-        from: session, audio: audio, address: described(port), port: port.rtpPort,
-        session: caller.description.identity, previous: previous)
-    else { return }
-    caller.saved = (caller.description, caller.localAudio)
-    sendReinvite(caller, describe(caller, built), passedFrom: nil)
+    guard let offer = offerAgain(to: caller, remote) else { return }
+    sendReinvite(caller, offer, passedFrom: nil)
   }
 
   func reinviteResponse(_ id: ClientTransactionID, _ message: Message, _ leg: Leg, passedFrom from: Leg?) {
@@ -146,20 +144,16 @@ extension CallShard {
     leg.dialog?.refreshTarget(message)
     sendACK(leg, cseq: message.cseq, tag: message.toTag)
     guard leg.isLive else { return }
-    guard let (session, audio) = try? description(in: message) else { return failReinvite(from, status: 488) }
-    leg.remote = session
-    leg.remoteAudio = audio
+    guard let answer = try? description(in: message) else { return failReinvite(from, status: 488) }
+    leg.remote = answer
     sendMedia(leg)
-    if let from, from.serverInvite != nil, let proposed = from.proposed, let port = from.port {
+    if let from, from.serverInvite != nil, let proposed = from.proposed, from.port != nil {
       from.proposed = nil
-      guard
-        let built = try? OfferAnswerSDP.relayedAnswer(
-          offer: proposed.session, offerAudio: proposed.audio, answer: audio, address: described(port),
-          port: port.rtpPort, session: from.description.identity)
-      else { return failReinvite(from, status: 488) }
-      from.remote = proposed.session
-      from.remoteAudio = proposed.audio
-      accept(from, sdp: describe(from, built))
+      guard let built = relayedAnswer(to: from, offer: proposed, from: answer.audio) else {
+        return failReinvite(from, status: 488)
+      }
+      from.remote = proposed
+      accept(from, sdp: from.description.update(built))
       sendMedia(from)
     }
     if let callee = leg.call.bridged { connect(leg.call, callee, leg.call.dial) }
@@ -168,10 +162,7 @@ extension CallShard {
 
   func reinviteFailed(_ leg: Leg, passedFrom from: Leg?, status: Int, _ message: Message? = nil) {
     leg.clientInvite = nil
-    if let (description, audio) = leg.saved {
-      leg.description.revert(to: description)
-      leg.localAudio = audio
-    }
+    if let saved = leg.saved { leg.description.revert(to: saved) }
     leg.saved = nil
     guard leg.isLive, leg.call.hangup == nil else { return }
     if status == 481 || status == 408 {

@@ -89,11 +89,12 @@ extension CallShard {
 
   // MARK: the caller's media
 
-  /// Where the caller's RTP is received: leased once a call, at the first need. False: no port, or no address of the
-  /// family of his c= line.
-  func leaseMedia(_ leg: Leg) -> Bool {
+  /// Where a leg's RTP is received: leased once, at the first need; of the family of his c= line, or of `family`. All of a
+  /// call's ports are of one worker: any callee may be bridged with the caller. False: no port is left, or none of the
+  /// family.
+  func leaseMedia(_ leg: Leg, family: IPAddress.Family? = nil) -> Bool {
     if leg.port != nil { return true }
-    let family = leg.remoteAudio?.rtp.ip.family ?? leg.flow.remote.ip.family
+    let family = family ?? leg.remote?.audio.rtp.ip.family ?? leg.flow.remote.ip.family
     let near = leg.call.caller?.port?.id ?? leg.call.callees.first { $0.port != nil }?.port?.id
     guard let port = services.media.lease(owner: UInt32(shard), family: family, near: near) else {
       services.counters.add(.portsExhausted)
@@ -109,27 +110,39 @@ extension CallShard {
     settings.advertisedMedia.first { $0.family == port.address.family } ?? port.address
   }
 
+  /// What one leg answered, as the answer to what another one offered. Nil: that leg has no port, or nothing that was
+  /// offered was answered.
+  func relayedAnswer(to leg: Leg, offer: RemoteDescription, from audio: AudioStream) -> BuiltDescription? {
+    guard let port = leg.port else { return nil }
+    return try? OfferAnswerSDP.relayedAnswer(
+      offer: offer.session, offerAudio: offer.audio, answer: audio, address: described(port), port: port.rtpPort,
+      session: leg.description.identity)
+  }
+
   /// The server's own answer to the caller's offer: one codec that we can generate, and telephone-event. Nil where the
   /// offer has none, or there is no offer or no port.
   func ownAnswer(_ leg: Leg, codecs: [String]? = nil) -> [UInt8]? {
     if let sdp = leg.localSDP { return sdp }
-    guard let offer = leg.remote, let audio = leg.remoteAudio, let codec = generable(audio, among: codecs),
-      leaseMedia(leg),
-      let port = leg.port
-    else { return nil }
-    let sdp = OfferAnswerSDP.answer(
-      to: offer, audio: audio, codecs: [codec], telephoneEvent: audio.telephoneEvent, address: described(port),
-      port: port.rtpPort, session: leg.description.identity)
-    let described = describe(leg, sdp)
+    guard let offer = leg.remote, let codec = generable(offer.audio, among: codecs), leaseMedia(leg) else {
+      return nil
+    }
+    let sdp = ownAnswer(leg, to: offer, codec)
     sendMedia(leg)
-    return described
+    return sdp
+  }
+
+  func ownAnswer(_ leg: Leg, to offer: RemoteDescription, _ codec: Codec) -> [UInt8]? {
+    guard let port = leg.port else { return nil }
+    return leg.description.update(
+      OfferAnswerSDP.answer(
+        to: offer.session, audio: offer.audio, codecs: [codec], telephoneEvent: offer.audio.telephoneEvent,
+        address: described(port), port: port.rtpPort, session: leg.description.identity))
   }
 
   /// Our own offer to a caller who made none, in a 200.
   func ownOffer(_ leg: Leg) -> [UInt8]? {
     guard leaseMedia(leg), let port = leg.port else { return nil }
-    return describe(
-      leg,
+    return leg.description.update(
       OfferAnswerSDP.offer(
         codecs: [.pcmu, .pcma], address: described(port), port: port.rtpPort, session: leg.description.identity))
   }
@@ -138,36 +151,25 @@ extension CallShard {
   func generable(_ audio: AudioStream, among names: [String]? = nil) -> Codec? {
     let wanted = names?.map { $0.uppercased() }
     return audio.codecs.first {
-      ($0.name == "PCMU" || $0.name == "PCMA") && $0.clockRate == 8000 && wanted?.contains($0.name) ?? true
+      ($0.encoding == .pcmu || $0.encoding == .pcma) && $0.clockRate == 8000 && wanted?.contains($0.name) ?? true
     }
-  }
-
-  /// Keeps what was described to the peer, and reads our own numbers back out of it.
-  @discardableResult
-  func describe(_ leg: Leg, _ built: [UInt8]) -> [UInt8] {
-    let sdp = leg.description.update(built)
-    if let session = try? SessionDescription(parsing: sdp[...]) {
-      leg.localAudio = try? OfferAnswerSDP.audio(in: session)
-    }
-    return sdp
   }
 
   /// Tells the media plane where the peer is, what he takes, and which way audio flows.
   func sendMedia(_ leg: Leg) {
-    guard let port = leg.port, let remote = leg.remoteAudio else { return }
-    let local = leg.localAudio?.direction ?? .sendrecv
-    let pcmu = remote.codecs.first { $0.name == "PCMU" }?.payloadType
-    let pcma = remote.codecs.first { $0.name == "PCMA" }?.payloadType
-    let agreed = leg.localAudio?.codecs.first { $0.name == "PCMU" || $0.name == "PCMA" }?.name
+    guard let port = leg.port, let remote = leg.remote?.audio else { return }
+    let local = leg.description.audio
+    let direction = local?.direction ?? .sendrecv
+    let agreed = local?.codecs.first { $0.encoding == .pcmu || $0.encoding == .pcma }?.encoding
     var codecs = MediaCodecs(
-      pcmu: agreed == "PCMA" ? nil : pcmu, pcma: agreed == "PCMU" ? nil : pcma,
+      pcmu: agreed == .pcma ? nil : remote.number(of: .pcmu), pcma: agreed == .pcmu ? nil : remote.number(of: .pcma),
       telephoneEvent: remote.telephoneEvent, comfortNoise: remote.comfortNoise)
-    codecs.telephoneEventIn = leg.localAudio?.telephoneEvent
-    if let rate = (leg.localAudio ?? remote).codecs.first?.clockRate { codecs.clockRate = UInt32(clamping: rate) }
+    codecs.telephoneEventIn = local?.telephoneEvent
+    if let rate = (local ?? remote).formats.first?.clockRate { codecs.clockRate = rate }
     mediaCommands.append(
       .remote(
-        port.id, rtp: remote.rtp.ip.isUnspecified ? nil : remote.rtp, rtcp: remote.rtcp, codecs: codecs,
-        sending: remote.direction.receives && local.sends, receiving: remote.direction.sends && local.receives,
+        port.id, rtp: remote.destination, rtcp: remote.rtcp, codecs: codecs,
+        sending: remote.direction.receives && direction.sends, receiving: remote.direction.sends && direction.receives,
         latch: true))
   }
 }

@@ -15,20 +15,25 @@ extension CallShard {
   /// A side on hold may be silent for long, an active one may not.
   func watch(_ call: Call, _ leg: Leg, _ dial: Dial?) {
     let active = dial?.options.rtpTimeout ?? settings.mediaTimeout
-    for side in [call.caller!, leg] {
-      guard let port = side.port?.id else { continue }
-      let held =
-        side.remoteAudio.map { !$0.direction.sends } ?? false
-        || side.localAudio.map { !$0.direction.receives } ?? false
-      let limit = held ? settings.holdTimeout : active
-      mediaCommands.append(.watch(port, timeout: limit > .zero ? limit : nil))
-    }
+    watch(call.caller, active)
+    watch(leg, active)
+  }
+
+  private func watch(_ leg: Leg, _ active: Instant.Span) {
+    guard let port = leg.port?.id else { return }
+    let isHeld =
+      leg.remote.map { !$0.audio.direction.sends } ?? false
+      || leg.description.audio.map { !$0.direction.receives } ?? false
+    let limit = isHeld ? settings.holdTimeout : active
+    mediaCommands.append(.watch(port, timeout: limit > .zero ? limit : nil))
   }
 
   /// Numbers that `from` sends (those we described to it) to numbers that `to` takes (those it described).
   func map(_ from: Leg, _ to: Leg) -> PayloadMap {
-    guard let ours = from.localAudio, let theirs = to.remoteAudio else { return PayloadMap([:]) }
-    return PayloadMap(OfferAnswerSDP.payloadMap(from: ours, to: theirs, alias: from.remoteAudio))
+    var map = PayloadMap()
+    guard let ours = from.localAudio, let theirs = to.remoteAudio else { return map }
+    OfferAnswerSDP.payloadMap(from: ours, to: theirs, alias: from.remoteAudio) { map[$0] = $1 }
+    return map
   }
 
   func releaseMedia(_ leg: Leg) {
@@ -37,7 +42,7 @@ extension CallShard {
     mediaOwners[port.id] = nil
     if leg.call.isAnswered, !leg.isCancelled {
       // The record waits for what was counted.
-      let codec = (leg.role == .caller ? leg.localAudio : leg.remoteAudio)?.codecs.first
+      let codec = (leg.role == .caller ? leg.localAudio : leg.remoteAudio)?.formats.first
       statisticsOwners[port.id] = (leg.call.slot, leg.call.generationOfSlot, leg.role, codec?.name ?? "")
       leg.call.statisticsPending += 1
       mediaCommands.append(.statistics(port.id, token: 0))
@@ -67,16 +72,12 @@ extension CallShard {
   /// The callee's early media through the relay, his answer as the promise that the 200 repeats.
   private func relayEarly(_ leg: Leg, _ call: Call) {
     let caller = call.caller!
-    guard let audio = leg.remoteAudio, let offer = caller.remote, let offered = caller.remoteAudio,
-      leaseMedia(caller), let port = caller.port
-    else { return provisional(caller, 180) }
+    guard let audio = leg.remoteAudio, let offer = caller.remote, leaseMedia(caller) else {
+      return provisional(caller, 180)
+    }
     if caller.localSDP == nil {
-      guard
-        let sdp = try? OfferAnswerSDP.relayedAnswer(
-          offer: offer, offerAudio: offered, answer: audio, address: described(port), port: port.rtpPort,
-          session: caller.description.identity)
-      else { return provisional(caller, 180) }
-      describe(caller, sdp)
+      guard let sdp = relayedAnswer(to: caller, offer: offer, from: audio) else { return provisional(caller, 180) }
+      caller.description.update(sdp)
     }
     provisional(caller, 183, sdp: caller.localSDP)
     sendMedia(caller)
@@ -87,7 +88,7 @@ extension CallShard {
 
   /// The tone or the file, and the legs whose own early media may take over from it.
   func playRingback(_ call: Call, _ dial: Dial) {
-    guard let port = call.caller.port?.id, let codec = call.caller.localAudio?.codecs.first else { return }
+    guard let port = call.caller.port?.id, let codec = call.caller.localAudio?.formats.first else { return }
     let source: AudioSource
     switch dial.ringback.policy {
     case .play(_, let loop, _) where dial.options.ringbackFiles.count > 1:
@@ -97,7 +98,7 @@ extension CallShard {
     }
     var from: [MediaEndpointID] = []
     var promised: UInt8 = codec.payloadType
-    var payloads = PayloadMap([:])
+    var payloads = PayloadMap()
     let takes = dial.ringback.policy.yieldsToMedia && (dial.ringing.count == 1 || dial.options.takesFirst)
     if takes {
       for leg in dial.ringing {

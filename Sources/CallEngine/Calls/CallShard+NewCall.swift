@@ -12,12 +12,11 @@ extension CallShard {
     }
     guard let admitted = admit(id, message) else { return }
     guard let script else { return reply(id, message, 404, cause: .unallocatedNumber) }
-    var offer: SessionDescription?
-    var audio: AudioStream?
+    var offer: RemoteDescription?
     if !message.body.isEmpty {
       do throws(SDPError) {
-        (offer, audio) = try description(in: message) ?? (nil, nil)
-        if let family = audio?.rtp.ip.family, !settings.mediaFamilies.contains(family) {
+        offer = try description(in: message)
+        if let family = offer?.audio.rtp.ip.family, !settings.mediaFamilies.contains(family) {
           throw SDPError.incompatibleAddress(family == .v6 ? "no IPv6 media here" : "no IPv4 media here")
         }
       } catch {
@@ -36,7 +35,6 @@ extension CallShard {
       token: token, role: .caller, call: call, flow: message.flow, session: random.next())
     leg.serverInvite = id
     leg.remote = offer
-    leg.remoteAudio = audio
     call.caller = leg
     do {
       leg.dialog = try Dialog(uas: message, localTag: leg.tag)
@@ -53,11 +51,10 @@ extension CallShard {
     startScript(call)
   }
 
-  /// The session description that a message carries, and its first usable audio; nil where it carries none.
-  func description(in message: Message) throws(SDPError) -> (SessionDescription, AudioStream)? {
+  /// The session description that a message carries; nil where it carries none.
+  func description(in message: Message) throws(SDPError) -> RemoteDescription? {
     guard let body = try SDPBody.find(in: message.body, contentType: message.contentType) else { return nil }
-    let session = try SessionDescription(parsing: body)
-    return (session, try OfferAnswerSDP.audio(in: session))
+    return try RemoteDescription(parsing: body)
   }
 
   /// A description that cannot be negotiated: its own status, and a Warning that says why (RFC 3261 §20.43).

@@ -38,18 +38,18 @@ final class Leg {
   var port: MediaPort?
   /// What we last described to the peer, and the identity of our session towards him.
   var description: LocalDescription
-  /// What the peer last described, and the audio in it.
-  var remote: SessionDescription?
-  var remoteAudio: AudioStream?
+  /// What the peer last described.
+  var remote: RemoteDescription?
   var localSDP: [UInt8]? { description.bytes.isEmpty ? nil : description.bytes }
-  var localAudio: AudioStream?
+  var localAudio: AudioStream? { description.audio }
+  var remoteAudio: AudioStream? { remote?.audio }
   /// True where `localSDP` is an offer of ours that the peer's ACK must answer.
   var awaitsAnswer = false
 
   /// The offer of a re-INVITE that the other leg has still to answer.
-  var proposed: (session: SessionDescription, audio: AudioStream)?
+  var proposed: RemoteDescription?
   /// What was described before our own re-INVITE, should it be refused.
-  var saved: (LocalDescription, AudioStream?)?
+  var saved: LocalDescription?
   /// The caller is to be offered the callee's codec once his ACK is here.
   var wantsReoffer = false
   /// A BYE that waits for the ACK to our 2xx (RFC 3261 §15), with its Reason.
@@ -80,8 +80,6 @@ final class Leg {
   func shed() {
     dialog = nil
     remote = nil
-    remoteAudio = nil
-    localAudio = nil
     proposed = nil
     saved = nil
   }

@@ -42,29 +42,22 @@ extension CallShard {
 
   /// The caller's own list through a port of ours; where he made no offer, ours. Nil: no port left.
   func offer(to leg: Leg, _ call: Call, _ dial: Dial, codecs: [String]?) -> [UInt8]? {
-    let family = leg.flow.remote.ip.family
-    // All of a call's ports are of one worker: any callee may be bridged with the caller.
-    let near = call.caller.port?.id ?? call.callees.first { $0.port != nil }?.port?.id
-    guard let port = services.media.lease(owner: UInt32(shard), family: family, near: near) else {
-      services.counters.add(.portsExhausted)
-      return nil
-    }
-    leg.port = port
-    mediaOwners[port.id] = UInt64(leg.token.generation) << 32 | UInt64(leg.token.slot)
-    guard let session = call.caller.remote, let audio = call.caller.remoteAudio else {
-      return describe(
-        leg,
+    guard leaseMedia(leg, family: leg.flow.remote.ip.family), let port = leg.port else { return nil }
+    guard let remote = call.caller.remote else {
+      return leg.description.update(
         OfferAnswerSDP.offer(
           codecs: [.pcmu, .pcma], address: described(port), port: port.rtpPort, session: leg.description.identity))
     }
     // What we promised, or will promise, the caller stands first (RFC 3264 §6.1: the answerer prefers it).
-    let first = call.caller.localAudio?.codecs.first ?? (dial.ringback.policy.generatesAudio ? generable(audio) : nil)
+    let first =
+      call.caller.localAudio?.formats.first
+      ?? (dial.ringback.policy.generatesAudio ? generable(remote.audio) : nil)
     guard
       let sdp = try? OfferAnswerSDP.relayedOffer(
-        from: session, audio: audio, address: described(port), port: port.rtpPort,
+        from: remote.session, audio: remote.audio, address: described(port), port: port.rtpPort,
         session: leg.description.identity, codecs: codecs, first: first)
     else { return nil }
-    return describe(leg, sdp)
+    return leg.description.update(sdp)
   }
 
   func invite(_ leg: Leg, _ route: Route, _ target: DialTarget, _ call: Call, _ dial: Dial, body: [UInt8]) {
@@ -189,14 +182,11 @@ extension CallShard {
 
   private func answered(_ leg: Leg, _ message: Message, _ call: Call, _ dial: Dial) {
     do throws(SDPError) {
-      if let (session, audio) = try description(in: message) {
-        leg.remote = session
-        leg.remoteAudio = audio
-      }
+      if let answer = try description(in: message) { leg.remote = answer }
     } catch {
       return unusable(leg, call, dial)
     }
-    guard leg.remoteAudio != nil else { return unusable(leg, call, dial) }
+    guard leg.remote != nil else { return unusable(leg, call, dial) }
     guard leaseMedia(call.caller) else { return unusable(leg, call, dial, status: 503) }
     guard let plan = plan(for: call.caller, with: leg) else { return unusable(leg, call, dial) }
 
@@ -213,13 +203,13 @@ extension CallShard {
     call.bridged = leg
     switch plan {
     case .answer(let sdp):
-      let body = describe(call.caller, sdp)
+      let body = call.caller.description.update(sdp)
       if call.caller.phase == .early { accept(call.caller, sdp: body) }
     case .promised:
       if call.caller.phase == .early { accept(call.caller, sdp: call.caller.localSDP) }
     case .offer(let sdp):
       call.caller.awaitsAnswer = true
-      accept(call.caller, sdp: describe(call.caller, sdp))
+      accept(call.caller, sdp: call.caller.description.update(sdp))
     case .reoffer:
       if call.caller.phase == .early { accept(call.caller, sdp: call.caller.localSDP) }
       reofferWhenReady(call.caller, from: leg)
@@ -232,33 +222,28 @@ extension CallShard {
 
   private enum Plan {
     /// Nothing was promised yet: the callee's answer in the caller's numbers.
-    case answer([UInt8])
+    case answer(BuiltDescription)
     /// The callee took the promised codec.
     case promised
     /// The caller made no offer: ours, with what the callee took.
-    case offer([UInt8])
+    case offer(BuiltDescription)
     /// The callee took another codec than we promised: 200 as promised, then a re-INVITE.
     case reoffer
   }
 
   private func plan(for caller: Leg, with leg: Leg) -> Plan? {
     guard let audio = leg.remoteAudio, let port = caller.port else { return nil }
-    guard let offer = caller.remote, let offered = caller.remoteAudio else {
+    guard let offer = caller.remote else {
       if caller.localSDP != nil { return .promised }
       return .offer(
         OfferAnswerSDP.offer(
-          codecs: audio.codecs, telephoneEvent: audio.telephoneEvent, address: described(port), port: port.rtpPort,
-          session: caller.description.identity))
+          codecs: Array(audio.codecs), telephoneEvent: audio.telephoneEvent, address: described(port),
+          port: port.rtpPort, session: caller.description.identity))
     }
-    if let promised = caller.localAudio?.codecs.first {
+    if let promised = caller.localAudio?.formats.first {
       return promised.match(in: audio.codecs) == nil ? .reoffer : .promised
     }
-    guard
-      let sdp = try? OfferAnswerSDP.relayedAnswer(
-        offer: offer, offerAudio: offered, answer: audio, address: described(port), port: port.rtpPort,
-        session: caller.description.identity)
-    else { return nil }
-    return .answer(sdp)
+    return relayedAnswer(to: caller, offer: offer, from: audio).map { .answer($0) }
   }
 
   /// The callee's answer cannot be used: he is hung up with cause 88, and that attempt has failed.

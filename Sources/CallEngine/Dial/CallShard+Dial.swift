@@ -144,10 +144,9 @@ extension CallShard {
     if call.attempts[attempt].provisional.count < 16 { call.attempts[attempt].provisional.append(message.status) }
     if dial.firstRing == nil { dial.firstRing = now }
     var hasSDP = false
-    if let (session, audio) = try? description(in: message) {
+    if let early = try? description(in: message) {
       hasSDP = true
-      leg.remote = session
-      leg.remoteAudio = audio
+      leg.remote = early
       call.attempts[attempt].earlyMedia = true
       sendMedia(leg)
       // The tone plays already and this leg's media may take over now that its codec is known.
