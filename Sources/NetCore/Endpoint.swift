@@ -17,5 +17,11 @@ public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
     self.init(ip, port)
   }
 
-  public var description: String { ip.family == .v6 ? "[\(ip)]:\(port)" : "\(ip):\(port)" }
+  public var description: String {
+    guard ip.family == .v4 else { return "[\(ip)]:\(port)" }
+    var text = ip.dotted
+    text.append(UInt8(ascii: ":"))
+    text.append(decimal: UInt64(port))
+    return String(decoding: text, as: UTF8.self)
+  }
 }

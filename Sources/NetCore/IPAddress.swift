@@ -160,9 +160,7 @@ public struct IPAddress: Hashable, Sendable {
 extension IPAddress: CustomStringConvertible {
   /// RFC 5952 text, without brackets.
   public var description: String {
-    if family == .v4 {
-      return "\(low >> 24 & 0xff).\(low >> 16 & 0xff).\(low >> 8 & 0xff).\(low & 0xff)"
-    }
+    if family == .v4 { return String(decoding: dotted, as: UTF8.self) }
     if high == 0, low >> 32 == 0xffff {
       return "::ffff:\(IPAddress(v4: UInt32(truncatingIfNeeded: low)))"
     }
@@ -178,5 +176,26 @@ extension IPAddress: CustomStringConvertible {
     func hex(_ part: ArraySlice<UInt16>) -> String { part.map { String($0, radix: 16) }.joined(separator: ":") }
     if best.isEmpty { return hex(groups[...]) }
     return hex(groups[..<best.lowerBound]) + "::" + hex(groups[best.upperBound...])
+  }
+}
+
+extension IPAddress {
+  /// `192.0.2.1`, with room for a port.
+  var dotted: [UInt8] {
+    var text: [UInt8] = []
+    text.reserveCapacity(21)
+    for shift: UInt64 in [24, 16, 8] {
+      text.append(decimal: low >> shift & 0xff)
+      text.append(UInt8(ascii: "."))
+    }
+    text.append(decimal: low & 0xff)
+    return text
+  }
+}
+
+extension [UInt8] {
+  mutating func append(decimal number: UInt64) {
+    if number >= 10 { append(decimal: number / 10) }
+    append(0x30 + UInt8(truncatingIfNeeded: number % 10))
   }
 }

@@ -14,8 +14,8 @@ public enum InDialogVerdict: UInt8, Sendable {
 extension Dialog {
   /// Whether the dialog identifiers of the peer's request are those of this dialog (§12).
   public func matches(_ request: Message) -> Bool {
-    request.callID == callID && (request.toTag ?? []) == localTag
-      && (request.fromTag ?? []) == remoteTag
+    request.callID.isSame(as: callID) && (request.toTag ?? []).isSame(as: localTag)
+      && (request.fromTag ?? []).isSame(as: remoteTag)
   }
 
   /// Checks a request of the peer, remembers its CSeq and, of one that refreshes the target, the Contact (§12.2.2).
@@ -62,18 +62,22 @@ extension Dialog {
   /// The ACK of a 2xx (§13.2.2.4): CSeq number of the INVITE, a branch of its own. Credentials of the INVITE, if it had any,
   /// are the caller's to add, and so is an answer.
   public func ack(cseq: UInt32, branch: Token, viaSentBy: Bytes, transport: Transport) -> MessageWriter {
-    begin("ACK", [], number: cseq, branch, viaSentBy, transport, [])
+    begin("ACK", [], number: cseq, branch, viaSentBy, transport, [], room: 24)
   }
 
   private func begin(
     _ method: StaticString, _ name: Bytes, number: UInt32, _ branch: Token, _ sentBy: Bytes, _ transport: Transport,
-    _ contact: Bytes
+    _ contact: Bytes, room: Int = 128
   ) -> MessageWriter {
-    var writer = MessageWriter(capacity: 768)
+    // A transaction keeps these bytes: no more of them than are written, with room for what the caller adds.
+    let target = requestURI
+    let lines = head.lines
+    var writer = MessageWriter(
+      capacity: 128 + target.count + sentBy.count + lines.count + 2 * name.count + contact.count + room)
     writer.append(method)
     writer.append(name)
     writer.append(" ")
-    writer.append(requestURI)
+    writer.append(target)
     switch transport {
     // RFC 3581: the response then finds its way through a NAT.
     case .udp: writer.append(" SIP/2.0\r\nVia: SIP/2.0/UDP ")
@@ -87,7 +91,7 @@ extension Dialog {
     writer.append(";branch=z9hG4bK")
     branch.write(into: &writer.bytes)
     writer.append("\r\n")
-    writer.append(headLines)
+    writer.append(lines)
     writer.append("CSeq: ")
     writer.append(number: Int(number))
     writer.append(" ")

@@ -19,15 +19,16 @@ public struct Dialog: Sendable {
   /// Values for Route, first hop first (§12.1.1, §12.1.2).
   public private(set) var routeSet: [Bytes]
   /// The URI of the peer's Contact.
-  public private(set) var remoteTarget: Bytes
+  public var remoteTarget: Bytes { head.target }
   /// Established by a request to a `sips:` URI over TLS (§12.1.1).
   public let isSecure: Bool
   /// Where the peer was last heard. For a phone behind a NAT this, and not its Contact, is where requests go.
   public var flow: Flow
 
-  private var head: DialogHead
-  /// What goes into the request line: the target, or the first of a strict route (§12.2.1.1).
-  private(set) var requestURI: Bytes
+  private(set) var head: DialogHead
+  /// The first of a strict route, which goes into the request line (§12.2.1.1).
+  private var strictRouter: Bytes?
+  var requestURI: Bytes { strictRouter ?? head.target }
 
   public var callID: Bytes { head.callID }
   public var localTag: Bytes { head.localTag }
@@ -56,14 +57,12 @@ public struct Dialog: Sendable {
     self.localCSeq = localCSeq
     remoteCSeq = invite.cseq
     routeSet = try Dialog.routes(of: invite)
-    remoteTarget = target
     isSecure = invite.requestURI.scheme == .sips && invite.flow.transport.isSecure
     flow = invite.responseFlow
     head = DialogHead(
-      callID: invite.callID, local: invite.to, localTag: localTag, remote: invite.from,
-      remoteTag: invite.fromTag ?? [], routes: [])
-    requestURI = target
-    applyRoutes()
+      target: target, callID: invite.callID, local: .init(invite.to), localTag: localTag, remote: .init(invite.from),
+      remoteTag: invite.fromTag ?? [])
+    if !routeSet.isEmpty { applyRoutes(target) }
   }
 
   /// What a UAC remembers of its INVITE, for the dialogs that responses to it may make.
@@ -95,26 +94,24 @@ public struct Dialog: Sendable {
   public init?(uac invitation: Invitation, response: Message) {
     guard !response.isRequest, (101..<300).contains(response.status),
       response.status >= 200 || response.toTag != nil,
-      let from = try? NameAddress(parsing: invitation.from), let routes = try? Dialog.routes(of: response),
-      let contact = try? Dialog.target(in: response) ?? Array(invitation.requestURI)[...]
+      let from = try? DialogHead.Address(invitation.from, tag: invitation.localTag),
+      let routes = try? Dialog.routes(of: response),
+      let target = try? Dialog.target(in: response) ?? invitation.requestURI
     else { return nil }
     role = .uac
     isConfirmed = response.status >= 200
     localCSeq = invitation.cseq
     remoteCSeq = nil
     routeSet = routes.reversed()
-    remoteTarget = contact
-    let scheme = try? URI(parsing: invitation.requestURI).scheme
-    isSecure = scheme == .sips && invitation.flow.transport.isSecure
+    isSecure =
+      invitation.flow.transport.isSecure && (try? URI(parsing: invitation.requestURI).scheme) == .sips
     flow = invitation.flow
     head = DialogHead(
-      callID: invitation.callID, local: from, localTag: invitation.localTag, remote: response.to,
-      remoteTag: response.toTag ?? [], routes: [])
-    requestURI = contact
-    applyRoutes()
+      target: target, callID: invitation.callID, local: from, localTag: invitation.localTag,
+      remote: .init(response.to), remoteTag: response.toTag ?? [])
+    if !routeSet.isEmpty { applyRoutes(target) }
   }
 
-  var headLines: [UInt8] { head.lines }
   mutating func setRemoteCSeq(_ number: UInt32) { remoteCSeq = number }
 
   /// The number of our next request (§12.2.1.1), which is below 2^31 (§8.1.1.5).
@@ -134,32 +131,25 @@ public struct Dialog: Sendable {
     return routes
   }
 
-  /// The one Contact of a message that makes or refreshes a dialog (§8.1.1.8), copied; nil if there is none.
+  /// The one Contact of a message that makes or refreshes a dialog (§8.1.1.8): a view of it; nil if there is none.
   private static func target(in message: Message) throws(SIPError) -> Bytes? {
-    guard message.has(.contact) else { return nil }
-    let contacts = try message.addresses(.contact)
-    guard contacts.count == 1, let contact = contacts.first else {
-      throw SIPError(status: 400, reason: "more than one Contact", section: "RFC 3261 §8.1.1.8")
-    }
-    switch contact.uri.scheme {
-    case .sip, .sips: return Array(contact.uri.bytes)[...]
+    guard let uri = try message.oneAddress(.contact)?.uri else { return nil }
+    switch uri.scheme {
+    case .sip, .sips: return uri.bytes
     case .tel, .other: throw SIPError(status: 400, reason: "Contact is no SIP URI", section: "RFC 3261 §8.1.1.8")
     }
   }
 
   /// §12.2.1.1: with a loose router in front the target is the Request-URI and the route set goes into Route; a strict
   /// one wants itself in the Request-URI and the target at the end of Route.
-  private mutating func applyRoutes() {
-    guard let first = routeSet.first else {
-      requestURI = remoteTarget
-      return
-    }
-    if let uri = try? NameAddress(parsing: first).uri, uri.parameter("lr") == nil {
-      requestURI = Dialog.asRequestURI(uri)
-      head.replaceRoutes(routeSet.dropFirst() + [[UInt8(ascii: "<")] + remoteTarget + [UInt8(ascii: ">")]])
+  private mutating func applyRoutes(_ target: Bytes) {
+    if let first = routeSet.first, let uri = try? NameAddress(parsing: first).uri, uri.parameter("lr") == nil {
+      strictRouter = Dialog.asRequestURI(uri)
+      head.replace(
+        target: target, routes: routeSet.dropFirst() + [[UInt8(ascii: "<")] + target + [UInt8(ascii: ">")]])
     } else {
-      requestURI = remoteTarget
-      head.replaceRoutes(routeSet)
+      strictRouter = nil
+      head.replace(target: target, routes: routeSet)
     }
   }
 
@@ -188,19 +178,16 @@ public struct Dialog: Sendable {
   /// The peer's new Contact, in a re-INVITE, an UPDATE, or the 2xx to one (§12.2): the route set stays. `receive` does it
   /// for requests. A malformed Contact changes nothing.
   public mutating func refreshTarget(_ message: Message) {
-    guard let target = try? Dialog.target(in: message), target != remoteTarget else { return }
-    remoteTarget = target
-    applyRoutes()
+    guard let target = try? Dialog.target(in: message), !target.isSame(as: remoteTarget) else { return }
+    applyRoutes(target)
   }
 
   /// The 2xx to the INVITE is sent (UAS), or has come (UAC, where route set and target are taken from it anew: §13.2.2.4).
   public mutating func confirm(_ response: Message? = nil) {
     isConfirmed = true
     guard role == .uac, let response, let routes = try? Dialog.routes(of: response) else { return }
-    if let target = try? Dialog.target(in: response) { remoteTarget = target }
-    if !routeSet.isEmpty, routes.isEmpty { head.replaceRoutes([]) }
     routeSet = routes.reversed()
-    applyRoutes()
+    applyRoutes((try? Dialog.target(in: response)) ?? remoteTarget)
   }
 }
 

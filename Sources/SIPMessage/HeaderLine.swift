@@ -1,12 +1,18 @@
-/// One header field, as it came.
+/// One header field, as it came: a place in its message, from which the parts are cut when they are asked for.
 public struct HeaderLine: Sendable {
-  public let name: HeaderName
+  let message: Message
+  let entry: HeaderEntry
+
+  public var name: HeaderName { entry.name }
   /// As written: any case, perhaps compact.
-  public let nameBytes: Bytes
+  public var nameBytes: Bytes {
+    let start = Int(entry.lineStart)
+    return message.bytes[start..<(start &+ Int(entry.nameLength))]
+  }
   /// Without the white space around it. May be folded: see `unfolded`.
-  public let value: Bytes
+  public var value: Bytes { message.value(entry) }
   /// Name, colon and value as written, folding included, without the CRLF at the end.
-  public let line: Bytes
+  public var line: Bytes { message.bytes[Int(entry.lineStart)..<Int(entry.valueEnd)] }
 
   /// The value on one line: each fold, with the blanks around it, is one space (RFC 3261 §7.3.1).
   public var unfolded: Bytes { HeaderLine.unfold(value) }
@@ -50,12 +56,7 @@ public struct HeaderLines: Sequence, Sendable {
 }
 
 extension Message {
-  func line(_ entry: HeaderEntry) -> HeaderLine {
-    let start = Int(entry.lineStart)
-    return HeaderLine(
-      name: entry.name, nameBytes: bytes[start..<(start &+ Int(entry.nameLength))], value: value(entry),
-      line: bytes[start..<Int(entry.valueEnd)])
-  }
+  func line(_ entry: HeaderEntry) -> HeaderLine { HeaderLine(message: self, entry: entry) }
 
   func value(_ entry: HeaderEntry) -> Bytes { bytes[Int(entry.valueStart)..<Int(entry.valueEnd)] }
 }

@@ -38,8 +38,9 @@ public struct InviteClientMachine: ~Copyable {
     case proceeding(request: [UInt8], cancelled: Bool)
     /// A failure was acknowledged; the ACK is kept to answer copies of the failure.
     case completed(ack: [UInt8])
-    /// A 2xx came; every further one goes to the TU, which acknowledges it.
-    case accepted
+    /// A 2xx came; every further one goes to the TU, which acknowledges it. `ack`: what it sent for the first; empty
+    /// before it did.
+    case accepted(ack: [UInt8])
     case terminated
   }
 
@@ -154,12 +155,28 @@ public struct InviteClientMachine: ~Copyable {
   public mutating func success(_ timers: TransactionTimers) -> SuccessAction {
     switch phase {
     case .calling, .proceeding:
-      state = .accepted
+      state = .accepted(ack: [])
       return .accept(timerM: timers.giveUp)
     case .accepted:
       return .deliver
     case .completed, .terminated:
       return .absorb
+    }
+  }
+
+  /// The TU's ACK of a 2xx, kept for its copies: it needs nothing else of a call that is over.
+  public mutating func acknowledged(_ ack: [UInt8]) {
+    switch state {
+    case .accepted: state = .accepted(ack: ack)
+    case .calling, .proceeding, .completed, .terminated: break
+    }
+  }
+
+  /// That ACK; nil before it was sent, and in every other state.
+  public var ack: [UInt8]? {
+    switch state {
+    case .accepted(let ack): ack.isEmpty ? nil : ack
+    case .calling, .proceeding, .completed, .terminated: nil
     }
   }
 

@@ -43,29 +43,46 @@ struct KeyedHasher {
     v0 ^= word
   }
 
-  mutating func combine(_ byte: UInt8) {
-    tail |= UInt64(byte) << (8 * (length & 7))
-    length &+= 1
-    if length & 7 == 0 {
-      absorb(tail)
-      tail = 0
-    }
+  /// The low `count` (1…8) octets of a word whose other octets are zero. What does not fit waits in `tail`.
+  @inline(__always)
+  private mutating func combine(_ word: UInt64, octets count: UInt64) {
+    let waiting = length & 7
+    tail |= word << (8 &* waiting)
+    length &+= count
+    guard waiting &+ count >= 8 else { return }
+    absorb(tail)
+    // A shift by 64 gives zero, which is what is left of a word that fitted.
+    tail = word >> (64 &- 8 &* waiting)
   }
+
+  mutating func combine(_ byte: UInt8) { combine(UInt64(byte), octets: 1) }
+
+  mutating func combine(_ number: UInt32) { combine(UInt64(number), octets: 4) }
 
   /// The bytes and their number, so that two pieces never read as two others.
-  mutating func combine(_ bytes: Bytes) {
-    for byte in bytes { combine(byte) }
-    combine(UInt32(truncatingIfNeeded: bytes.count))
-  }
+  mutating func combine(_ bytes: Bytes) { combine(bytes.span, folding: 0) }
 
   /// The same, for what is compared without regard to case, such as a host name.
-  mutating func combineFoldingCase(_ bytes: Bytes) {
-    for byte in bytes { combine(byte &- 0x41 < 26 ? byte | 0x20 : byte) }
-    combine(UInt32(truncatingIfNeeded: bytes.count))
-  }
+  mutating func combineFoldingCase(_ bytes: Bytes) { combine(bytes.span, folding: 0x20) }
 
-  mutating func combine(_ number: UInt32) {
-    for shift: UInt32 in [0, 8, 16, 24] { combine(UInt8(truncatingIfNeeded: number >> shift)) }
+  /// - Parameter bit: what a capital letter gets.
+  @inline(__always)
+  private mutating func combine(_ s: Span<UInt8>, folding bit: UInt8) {
+    var i = 0
+    while i < s.count {
+      let end = min(i &+ 8, s.count)
+      let count = UInt64(truncatingIfNeeded: end &- i)
+      var word: UInt64 = 0
+      var shift: UInt64 = 0
+      while i < end {
+        let c = s[i]
+        word |= UInt64(c &- 0x41 < 26 ? c | bit : c) &<< shift
+        shift &+= 8
+        i &+= 1
+      }
+      combine(word, octets: count)
+    }
+    combine(UInt32(truncatingIfNeeded: s.count))
   }
 
   consuming func finalize() -> TransactionKey {

@@ -46,6 +46,24 @@ extension TransactionTable {
   /// Sends the ACK of a 2xx, which belongs to no transaction (§13.2.2.4).
   public mutating func sendAck(_ bytes: [UInt8], flow: Flow) { emit(bytes, flow) }
 
+  /// Sends the ACK of the 2xx to an INVITE of ours, and keeps it as long as copies of that 2xx may come.
+  public mutating func sendAck(_ bytes: [UInt8], flow: Flow, of id: ClientTransactionID) {
+    emit(bytes, flow)
+    guard clients.contains(id.slot, generation: id.generation), let old = clients[id.slot].flow else { return }
+    clients[id.slot].machine.withInvite { $0.acknowledged(bytes) }
+    if old.transport.isReliable { clientFlows.remove(id.slot, remote: old.remote) }
+    clients[id.slot].flow = flow
+    if flow.transport.isReliable { clientFlows.insert(id.slot, remote: flow.remote) }
+  }
+
+  /// The ACK that was sent for the 2xx to an INVITE of ours, and where; nil when that is over.
+  public func ack(of id: ClientTransactionID) -> Outgoing? {
+    guard clients.contains(id.slot, generation: id.generation), let flow = clients[id.slot].flow,
+      let ack = clients[id.slot].machine.ack
+    else { return nil }
+    return Outgoing(bytes: ack, flow: flow)
+  }
+
   private mutating func start(
     _ slot: UInt32, method: Method, bytes: [UInt8], flow: Flow, now: Instant, wheel: inout TimerWheel
   ) {
@@ -118,22 +136,11 @@ extension TransactionTable {
   private func client(of message: Message) -> UInt32? {
     guard let branch = message.via.branch, let token = Token(branch: branch), token.shard == shard,
       clients.contains(token.slot, generation: token.generation), clients[token.slot].random == token.random,
-      clients[token.slot].flow != nil, hasOneVia(message)
+      clients[token.slot].flow != nil, message.hasOneVia
     else { return nil }
     if clients[token.slot].method == message.method { return token.slot }
     if message.method == .cancel, clients[token.slot].partner != .max { return clients[token.slot].partner }
     return nil
-  }
-
-  /// §8.1.3.3: a response with more than one Via was not meant for us.
-  private func hasOneVia(_ message: Message) -> Bool {
-    var lines = 0
-    for line in message.headers where line.name == .via {
-      lines += 1
-      if lines > 1 { return false }
-      if line.value.contains(UInt8(ascii: ",")), message.values(.via).count > 1 { return false }
-    }
-    return true
   }
 
   private mutating func receiveInviteResponse(

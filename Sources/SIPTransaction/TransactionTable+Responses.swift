@@ -109,7 +109,8 @@ extension TransactionTable {
     guard let message = request(of: id) else { return }
     let status = found ? 200 : 481
     let tag = toTag ?? mintTag()[...]
-    var response = MessageWriter.response(to: message, status: status, toTag: tag)
+    var response = MessageWriter.response(
+      to: message, status: status, toTag: tag, capacity: message.responseHeadSize)
     response.finish()
     respond(id, status: status, bytes: response.bytes, now: now, wheel: &wheel)
   }

@@ -93,7 +93,8 @@ extension TransactionTable {
     if isMerged {
       counts.merged += 1
       let tag = mintTag()
-      var response = MessageWriter.response(to: message, status: 482, toTag: tag[...])
+      var response = MessageWriter.response(
+        to: message, status: 482, toTag: tag[...], capacity: message.responseHeadSize)
       response.finish()
       respond(serverID(slot), status: 482, bytes: response.bytes, now: now, wheel: &wheel)
     } else {
@@ -119,7 +120,7 @@ extension TransactionTable {
     var trying: [UInt8]?
     let machine: ServerMachine
     if message.method == .invite {
-      var response = MessageWriter.response(to: message, status: 100)
+      var response = MessageWriter.response(to: message, status: 100, capacity: message.responseHeadSize)
       response.finish()
       trying = response.bytes
       machine = .invite(InviteServerMachine(trying: response.bytes, reliable: reliable))

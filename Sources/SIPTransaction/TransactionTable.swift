@@ -78,6 +78,15 @@ public struct TransactionTable: ~Copyable {
     }
   }
 
+  /// Exchanges `events` for an array that has been worked off, so that neither is allocated anew.
+  /// - Returns: false, and nothing is exchanged, where there is nothing to do.
+  public mutating func takeEvents(_ worked: inout [TransactionEvent]) -> Bool {
+    guard !events.isEmpty else { return false }
+    worked.removeAll(keepingCapacity: true)
+    swap(&events, &worked)
+    return true
+  }
+
   /// A tag that names this shard and no slot, for responses that the table writes itself.
   mutating func mintTag() -> [UInt8] {
     Token(shard: shard, slot: Self.noSlot, generation: 0, random: mint.next()).hex

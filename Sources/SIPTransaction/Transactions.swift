@@ -87,6 +87,17 @@ enum ClientMachine: ~Copyable {
   }
 }
 
+extension ClientMachine {
+  /// Of an INVITE with a 2xx.
+  var ack: [UInt8]? {
+    switch self {
+    case .invite(let machine): machine.ack
+    case .nonInvite: nil
+    case .reserved: nil
+    }
+  }
+}
+
 /// A client transaction. A CANCEL is one of its own, found through its INVITE, whose branch it shares (§9.1).
 struct ClientTransaction: ~Copyable {
   var machine = ClientMachine.reserved

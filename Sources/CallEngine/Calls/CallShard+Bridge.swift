@@ -72,7 +72,7 @@ extension CallShard {
     if let body { passHeaders(&writer, from: body, changes: HeaderChanges()) }
     writer.finish(body: sdp[...], contentType: "application/sdp")
     leg.clientInvite = id
-    own(id, .reinvite(leg, passedFrom: passedFrom))
+    own(id, .reinvite(leg.name, passed: passedFrom?.name))
     table.send(id, method: .invite, bytes: writer.bytes, flow: leg.dialog!.flow, now: now, wheel: &wheel)
   }
 
@@ -129,20 +129,21 @@ extension CallShard {
     sendReinvite(caller, offer, passedFrom: nil)
   }
 
-  func reinviteResponse(_ id: ClientTransactionID, _ message: Message, _ leg: Leg, passedFrom from: Leg?) {
+  func reinviteResponse(_ id: ClientTransactionID, _ message: Message, _ leg: Leg, passed: LegName?) {
     guard message.status >= 200 else { return }
     if message.status >= 300 {
       owners[Int(id.slot)] = .none
-      return reinviteFailed(leg, passedFrom: from, status: message.status, message)
+      return reinviteFailed(leg, passed: passed, status: message.status, message)
     }
     guard leg.clientInvite == id else {
-      if let ack = leg.ack { table.sendAck(ack, flow: leg.flow) }
+      if let sent = table.ack(of: id) { table.sendAck(sent.bytes, flow: sent.flow) }
       return
     }
+    let from = passed.flatMap { self.leg($0) }
     leg.clientInvite = nil
     leg.saved = nil
     leg.dialog?.refreshTarget(message)
-    sendACK(leg, cseq: message.cseq, tag: message.toTag)
+    sendACK(leg, of: id, cseq: message.cseq)
     guard leg.isLive else { return }
     guard let answer = try? description(in: message) else { return failReinvite(from, status: 488) }
     leg.remote = answer
@@ -160,7 +161,8 @@ extension CallShard {
     if leg.byeReason != nil { afterACK(leg) }
   }
 
-  func reinviteFailed(_ leg: Leg, passedFrom from: Leg?, status: Int, _ message: Message? = nil) {
+  func reinviteFailed(_ leg: Leg, passed: LegName?, status: Int, _ message: Message? = nil) {
+    let from = passed.flatMap { self.leg($0) }
     leg.clientInvite = nil
     if let saved = leg.saved { leg.description.revert(to: saved) }
     leg.saved = nil
@@ -172,7 +174,7 @@ extension CallShard {
         leg.call,
         .init(side: leg.role == .caller ? .caller : .callee, status: status, cause: .recoveryOnTimerExpiry))
     }
-    if from != nil { return failReinvite(from, status: status) }
+    if passed != nil { return failReinvite(from, status: status) }
     if status == 491 {
       // §14.1: the owner of the Call-ID waits 2.1–4 s, the other 0–2 s.
       let wait = leg.role == .callee ? Int64.random(in: 2100...4000) : Int64.random(in: 10...2000)
@@ -217,7 +219,7 @@ extension CallShard {
     if let type = message.contentType { writer.header(.contentType, type) }
     if let disposition = message.first(.contentDisposition) { writer.header(.contentDisposition, disposition) }
     writer.finish(body: message.body)
-    own(client, .info(other, id))
+    own(client, .info(id))
     table.send(client, method: .info, bytes: writer.bytes, flow: other.dialog!.flow, now: now, wheel: &wheel)
   }
 

@@ -11,7 +11,7 @@ extension CallShard {
   /// A 1xx to the caller; with `sdp` the promise that the 200 must keep.
   func provisional(_ leg: Leg, _ status: Int, sdp: [UInt8]? = nil) {
     guard let id = leg.serverInvite, leg.phase == .early, let request = table.request(of: id) else { return }
-    var writer = MessageWriter.response(to: request, status: status, toTag: leg.tag)
+    var writer = MessageWriter.response(to: request, status: status, toTag: leg.tag, capacity: size(request, sdp))
     writer.copyAll(.recordRoute, from: request)
     contact(&writer, leg)
     writer.header(.allow, CallShard.allow)
@@ -22,7 +22,7 @@ extension CallShard {
   /// 200 to the caller's INVITE with `sdp`: an answer to his offer, or our offer where he made none.
   func accept(_ leg: Leg, sdp: [UInt8]?, headers: [(name: [UInt8], value: [UInt8])] = []) {
     guard let id = leg.serverInvite, let request = table.request(of: id) else { return }
-    var writer = MessageWriter.response(to: request, status: 200, toTag: leg.tag)
+    var writer = MessageWriter.response(to: request, status: 200, toTag: leg.tag, capacity: size(request, sdp) + 112)
     writer.copyAll(.recordRoute, from: request)
     contact(&writer, leg)
     for header in headers { writer.header(name: header.name[...], value: header.value[...]) }
@@ -41,13 +41,14 @@ extension CallShard {
 
   /// A final response 300–699 to the caller's INVITE, with its Reason (RFC 3326).
   func refuse(
-    _ leg: Leg, _ status: Int, text: String? = nil, reason: [UInt8],
+    _ leg: Leg, _ status: Int, text: String? = nil, reason: Reason,
     headers: [(name: [UInt8], value: [UInt8])] = [], contacts: [[UInt8]] = []
   ) {
     guard let id = leg.serverInvite, let request = table.request(of: id) else { return }
-    var writer = MessageWriter.response(to: request, status: status, reason: text, toTag: leg.tag)
+    var writer = MessageWriter.response(to: request, status: status, reason: text, toTag: leg.tag,
+      capacity: request.responseHeadSize + (text?.utf8.count ?? 0) + 96)
     for contact in contacts { writer.header(.contact, contact[...]) }
-    writer.header(.reason, reason[...])
+    writer.reason(reason)
     for header in headers { writer.header(name: header.name[...], value: header.value[...]) }
     if status == 405 { writer.header(.allow, CallShard.allow) }
     if status == 503 { writer.header(.retryAfter, number: 5) }
@@ -55,6 +56,11 @@ extension CallShard {
     leg.serverInvite = nil
     remember(id, nil)
     table.respond(id, status: status, bytes: writer.bytes, now: now, wheel: &wheel)
+  }
+
+  /// What a response with our Contact and Allow takes, so that its bytes are allocated once and to measure.
+  private func size(_ request: Message, _ sdp: [UInt8]?) -> Int {
+    request.responseHeadSize + request.size(of: .recordRoute) + 160 + (sdp?.count ?? 0)
   }
 
   func contact(_ writer: inout MessageWriter, _ leg: Leg) {

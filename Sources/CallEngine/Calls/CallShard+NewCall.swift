@@ -27,8 +27,9 @@ extension CallShard {
     let (slot, slotGeneration) = calls.reserve()
     let (legSlot, legGeneration) = legs.reserve()
     let token = mint(slot: legSlot, generation: legGeneration)
+    let tag = token.hex
     let call = Call(
-      slot: slot, generation: slotGeneration, id: String(decoding: token.hex, as: UTF8.self), script: script,
+      slot: slot, generation: slotGeneration, id: String(decoding: tag, as: UTF8.self), script: script,
       invite: message, account: admitted.account, trunk: admitted.trunk, context: admitted.context,
       startMilliseconds: services.wallClock())
     let leg = Leg(
@@ -37,7 +38,7 @@ extension CallShard {
     leg.remote = offer
     call.caller = leg
     do {
-      leg.dialog = try Dialog(uas: message, localTag: leg.tag)
+      leg.dialog = try Dialog(uas: message, localTag: tag[...])
     } catch {
       calls.release(slot)
       legs.release(legSlot)
@@ -65,30 +66,29 @@ extension CallShard {
     }
   }
 
-  func reason(_ writer: inout MessageWriter, _ cause: Cause, _ text: String? = nil) {
-    writer.header(.reason, ReasonHeader(cause, text: text).value[...])
-  }
-
   func remember(_ id: ServerTransactionID, _ leg: Leg?) {
     let slot = Int(id.slot)
-    while pendingInvites.count <= slot { pendingInvites.append(nil) }
-    pendingInvites[slot] = leg
+    while pendingInvites.count <= slot { pendingInvites.append(.none) }
+    pendingInvites[slot] = leg?.name ?? .none
+  }
+
+  /// The leg that `remember` was told of, if it is not over.
+  private func pending(_ id: ServerTransactionID) -> Leg? {
+    Int(id.slot) < pendingInvites.count ? leg(pendingInvites[Int(id.slot)]) : nil
   }
 
   // MARK: CANCEL, ACK
 
   /// RFC 3261 §9.2: 200 to the CANCEL, 487 to the INVITE it names; too late for either is 481.
   func cancelled(_ id: ServerTransactionID, _ message: Message, _ invite: ServerTransactionID?) {
-    guard let invite, Int(invite.slot) < pendingInvites.count, let leg = pendingInvites[Int(invite.slot)],
-      leg.serverInvite == invite
-    else {
+    guard let invite, let leg = pending(invite), leg.serverInvite == invite else {
       table.answerCancel(id, found: invite != nil, toTag: nil, now: now, wheel: &wheel)
       return
     }
     table.answerCancel(id, found: true, toTag: leg.tag, now: now, wheel: &wheel)
     if leg.phase == .early {
       // The caller's own Reason goes on to the callees: "completed elsewhere" must not become a missed call.
-      let reason = message.first(.reason).map { Array($0) }
+      let reason = message.first(.reason).map { Reason.verbatim(Array($0)) }
       let cause = ReasonHeader.cause(in: message.all(.reason)) ?? .normalClearing
       hangUp(leg.call, .init(side: .caller, status: 487, cause: cause), reason: reason)
     } else {
@@ -111,9 +111,7 @@ extension CallShard {
 
   /// The caller's connection is gone before his INVITE was answered.
   func lostCaller(_ id: ServerTransactionID) {
-    guard Int(id.slot) < pendingInvites.count, let leg = pendingInvites[Int(id.slot)], leg.serverInvite == id,
-      leg.phase == .early
-    else { return }
+    guard let leg = pending(id), leg.serverInvite == id, leg.phase == .early else { return }
     leg.serverInvite = nil
     leg.phase = .ended
     hangUp(leg.call, .init(side: .caller, status: 487, cause: .networkOutOfOrder))
@@ -122,13 +120,9 @@ extension CallShard {
 
   /// 64·T1 without an ACK to our 2xx (§13.3.1.4): the session is ended.
   func noAck(_ id: ServerTransactionID) {
-    guard Int(id.slot) < pendingInvites.count, let leg = pendingInvites[Int(id.slot)], leg.unacknowledged == id else {
-      return
-    }
+    guard let leg = pending(id), leg.unacknowledged == id else { return }
     leg.unacknowledged = nil
     remember(id, nil)
-    // The leg is over, and its call may be gone.
-    guard legs.get(leg.token.slot, leg.token.generation) === leg else { return }
     if leg.call.hangup != nil { return afterACK(leg) }
     hangUp(leg.call, .init(side: .system, status: 408, cause: .recoveryOnTimerExpiry, text: "no ACK"))
   }

@@ -10,7 +10,7 @@ import SIPTransaction
 extension CallShard {
   /// Ends the whole call. The first cause stands; later ones find nothing to do.
   func hangUp(
-    _ call: Call, _ info: Call.Hangup, reason own: [UInt8]? = nil,
+    _ call: Call, _ info: Call.Hangup, reason own: Reason? = nil,
     headers: [(name: [UInt8], value: [UInt8])] = []
   ) {
     guard call.hangup == nil else { return }
@@ -18,7 +18,7 @@ extension CallShard {
     call.endMilliseconds = services.wallClock()
     // Before any leg ends: the record waits for these.
     call.hooksLeft = call.hooks > 0 ? Array(1...call.hooks) : []
-    let reason = own ?? ReasonHeader(info.cause, text: info.text).value
+    let reason = own ?? .cause(info.cause, text: info.text)
     let dial = call.dial
     if let dial, dial.stage == .ringing { _ = dial.tree.abort() }
     for leg in call.callees {
@@ -63,7 +63,7 @@ extension CallShard {
   }
 
   /// BYE on a confirmed leg, with its Reason. It waits for the ACK to our 2xx (RFC 3261 §15).
-  func bye(_ leg: Leg, reason: [UInt8], headers: [(name: [UInt8], value: [UInt8])] = []) {
+  func bye(_ leg: Leg, reason: Reason, headers: [(name: [UInt8], value: [UInt8])] = []) {
     guard leg.phase == .confirmed, leg.dialog != nil else { return }
     if let waiting = leg.serverInvite {
       // A re-INVITE of his that is still pending (§15.1.2 asks the same of a BYE that comes).
@@ -83,10 +83,10 @@ extension CallShard {
     let (id, branch) = table.reserveClient()
     var writer = leg.dialog!.request(
       .bye, branch: branch, viaSentBy: sentBy(of: leg.flow), transport: leg.flow.transport)
-    writer.header(.reason, reason[...])
+    writer.reason(reason)
     for header in headers { writer.header(name: header.name[...], value: header.value[...]) }
     writer.finish()
-    own(id, .bye(leg))
+    own(id, .bye(leg.name))
     table.send(id, method: .bye, bytes: writer.bytes, flow: leg.dialog!.flow, now: now, wheel: &wheel)
   }
 
@@ -105,7 +105,6 @@ extension CallShard {
     if let timer = leg.reinviteTimer { wheel.cancel(timer) }
     guard legs.get(leg.token.slot, leg.token.generation) === leg else { return }
     legs.remove(leg.token.slot, leg.token.generation)
-    leg.shed()
     let call = leg.call
     if leg.role == .callee {
       call.callees.removeAll { $0 === leg }

@@ -15,7 +15,6 @@ final class Leg {
 
   /// Our tag in its dialog; its slot leads back here without a hash.
   let token: Token
-  let tag: Bytes
   let role: Role
   unowned let call: Call
   var phase = Phase.early
@@ -28,9 +27,6 @@ final class Leg {
   var clientInvite: ClientTransactionID?
   /// The last 2xx we sent, until its ACK has come.
   var unacknowledged: ServerTransactionID?
-  /// Our last ACK to a 2xx, sent again for every copy of the 2xx (RFC 3261 §13.2.2.4).
-  var ack: [UInt8]?
-  var ackTag: Bytes?
   /// A callee whom we gave up: his 2xx is acknowledged and ended at once.
   var isCancelled = false
 
@@ -53,21 +49,20 @@ final class Leg {
   /// The caller is to be offered the callee's codec once his ACK is here.
   var wantsReoffer = false
   /// A BYE that waits for the ACK to our 2xx (RFC 3261 §15), with its Reason.
-  var byeReason: [UInt8]?
+  var byeReason: Reason?
 
   // Of a callee's leg.
   var attempt: Int?
   var leaf: DialTree.Leaf?
   var timer: TimerHandle?
   var reinviteTimer: TimerHandle?
-  /// The request as it was sent: From, To and Call-ID of the dialog-to-be.
+  /// Views of the INVITE as it was sent: From and Call-ID of the dialog-to-be. Nil once there is the dialog.
   var local: Dialog.Invitation?
   /// A phone that registered: requests go where its REGISTER came from.
   var isBinding = false
 
   init(token: Token, role: Role, call: Call, flow: Flow, session: UInt64) {
     self.token = token
-    self.tag = token.hex[...]
     self.role = role
     self.call = call
     self.flow = flow
@@ -75,12 +70,17 @@ final class Leg {
   }
 
   var isLive: Bool { phase != .ended }
+  /// Our tag as it is written.
+  var tag: Bytes { dialog?.localTag ?? token.hex[...] }
+  var name: LegName { LegName(slot: token.slot, generation: token.generation) }
+}
 
-  /// It is over. A transaction that lingers may still name it, and needs no more than its last ACK.
-  func shed() {
-    dialog = nil
-    remote = nil
-    proposed = nil
-    saved = nil
-  }
+/// A leg as transactions, which outlive it, know it: two numbers that find nothing once it is over, so that nothing of
+/// a call is kept for them.
+struct LegName {
+  var slot: UInt32
+  var generation: UInt32
+
+  /// A name of no leg: no slot has this generation.
+  static let none = LegName(slot: 0, generation: 0)
 }

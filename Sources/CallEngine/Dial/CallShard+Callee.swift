@@ -62,36 +62,48 @@ extension CallShard {
 
   func invite(_ leg: Leg, _ route: Route, _ target: DialTarget, _ call: Call, _ dial: Dial, body: [UInt8]) {
     let (id, branch) = table.reserveClient()
-    var callID: [UInt8] = []
-    callID.reserveCapacity(32)
-    Token(shard: shard, slot: 0, generation: UInt32(truncatingIfNeeded: random.next()), random: random.next())
-      .write(into: &callID)
     let caller = identity(of: call, target: target)
-    let from = caller.from + Array(";tag=".utf8) + leg.tag
-    let to = Array("<".utf8) + route.uri + Array(">".utf8)
-    var writer = MessageWriter(capacity: 1200)
+    var writer = MessageWriter(capacity: 640 + 2 * route.uri.count + caller.from.count + body.count)
     writer.requestLine(.invite, uri: route.uri[...])
     via(&writer, leg.flow, branch)
     for path in route.path { writer.header(.route, path[...]) }
     writer.header(.maxForwards, number: max(0, (call.invite.maxForwards ?? 70) - 1))
-    writer.header(.from, from[...])
-    writer.header(.to, to[...])
-    writer.header(.callID, callID[...])
+    writer.begin(.from)
+    let from = writer.bytes.count
+    writer.append(caller.from)
+    writer.append(";tag=" as StaticString)
+    leg.token.write(into: &writer.bytes)
+    let fromEnd = writer.bytes.count
+    writer.endLine()
+    writer.append("To: <" as StaticString)
+    let to = writer.bytes.count
+    writer.appendClean(route.uri)
+    let toEnd = writer.bytes.count
+    writer.append(">\r\n" as StaticString)
+    writer.begin(.callID)
+    let callID = writer.bytes.count
+    Token(shard: shard, slot: 0, generation: UInt32(truncatingIfNeeded: random.next()), random: random.next())
+      .write(into: &writer.bytes)
+    let callIDEnd = writer.bytes.count
+    writer.endLine()
     writer.header(.cSeq, "1 INVITE" as StaticString)
     contact(&writer, leg)
     writer.header(.allow, CallShard.allow)
     for value in caller.assertedIdentities { writer.header(.pAssertedIdentity, value[...]) }
     if let privacy = caller.privacy { writer.header(.privacy, privacy[...]) }
     var changes = call.headers
-    for header in dial.options.headers + target.headers { changes.set(header.name, header.value) }
+    for header in dial.options.headers { changes.set(header.name, header.value) }
+    for header in target.headers { changes.set(header.name, header.value) }
     for name in target.remove { changes.remove(name) }
     passHeaders(&writer, from: call.invite, changes: changes)
     writer.finish(body: body[...], contentType: "application/sdp")
+    let bytes = writer.bytes
     leg.local = Dialog.Invitation(
-      callID: callID[...], from: from[...], localTag: leg.tag, cseq: 1, requestURI: route.uri[...], flow: leg.flow)
+      callID: bytes[callID..<callIDEnd], from: bytes[from..<fromEnd], localTag: bytes[(fromEnd - Token.length)..<fromEnd],
+      cseq: 1, requestURI: bytes[to..<toEnd], flow: leg.flow)
     leg.clientInvite = id
-    own(id, .invite(leg))
-    table.send(id, method: .invite, bytes: writer.bytes, flow: leg.flow, now: now, wheel: &wheel)
+    own(id, .invite(leg.name, isBinding: leg.isBinding))
+    table.send(id, method: .invite, bytes: bytes, flow: leg.flow, now: now, wheel: &wheel)
   }
 
   func via(_ writer: inout MessageWriter, _ flow: Flow, _ branch: Token) {
@@ -113,39 +125,34 @@ extension CallShard {
 
   // MARK: the callee answers
 
-  func succeeded(_ leg: Leg, _ message: Message) {
-    // A copy may come when the call is over and gone.
-    if leg.phase == .confirmed || leg.ack != nil {
-      if let tag = leg.ackTag, let theirs = message.toTag, tag.elementsEqual(theirs) {
-        // §13.2.2.4: each copy of the 2xx is acknowledged again.
-        if let ack = leg.ack { table.sendAck(ack, flow: leg.flow) }
-        return
-      }
-      return refuseFork(leg, message)
-    }
-    guard let local = leg.local, leg.phase == .early else { return }
+  func succeeded(_ id: ClientTransactionID, _ leg: Leg, _ message: Message) {
+    guard leg.phase == .early else { return late(id, message, isBinding: leg.isBinding) }
+    guard let local = leg.local else { return }
     guard var dialog = Dialog(uac: local, response: message) else { return unreadableAnswer(leg) }
     let call = leg.call
-    aim(&dialog, leg)
-    leg.dialog = dialog
+    aim(&dialog, isBinding: leg.isBinding)
     leg.flow = dialog.flow
+    leg.dialog = consume dialog
+    leg.local = nil
     leg.clientInvite = nil
     leg.phase = .confirmed
     if let timer = leg.timer { wheel.cancel(timer) }
-    sendACK(leg, cseq: message.cseq, tag: message.toTag)
+    sendACK(leg, of: id, cseq: message.cseq)
     guard !leg.isCancelled, call.hangup == nil, let dial = call.dial, dial.stage == .ringing else {
       // The race of CANCEL and 200, or the late 200 of a losing fork: acknowledged, then ended at once.
-      return bye(leg, reason: ReasonHeader.completedElsewhere.value)
+      return bye(leg, reason: .completedElsewhere)
     }
     answered(leg, message, call, dial)
   }
 
   /// Another 2xx to the same INVITE with another To-tag: a proxy behind forked it (§13.2.2.4); that dialog is ended.
-  func refuseFork(_ leg: Leg, _ message: Message) {
-    guard let local = leg.local,
-      var dialog = Dialog(uac: local, response: message)
-    else { return }
-    aim(&dialog, leg)
+  /// - Parameter first: the ACK that the other one has had, which says as whom we called.
+  func refuseFork(_ first: Message, _ message: Message, isBinding: Bool) {
+    let local = Dialog.Invitation(
+      callID: first.callID, from: first.from.bytes, localTag: first.fromTag ?? [], cseq: first.cseq,
+      requestURI: first.requestURI.bytes, flow: first.flow)
+    guard var dialog = Dialog(uac: local, response: message) else { return }
+    aim(&dialog, isBinding: isBinding)
     var ack = dialog.ack(
       cseq: message.cseq, branch: mint(slot: CallShard.noSlot, generation: 0), viaSentBy: sentBy(of: dialog.flow),
       transport: dialog.flow.transport)
@@ -154,7 +161,7 @@ extension CallShard {
     let (id, branch) = table.reserveClient()
     var end = dialog.request(
       .bye, branch: branch, viaSentBy: sentBy(of: dialog.flow), transport: dialog.flow.transport)
-    reason(&end, .normalClearing)
+    end.reason(.cause(.normalClearing))
     end.finish()
     own(id, .none)
     table.send(id, method: .bye, bytes: end.bytes, flow: dialog.flow, now: now, wheel: &wheel)
@@ -162,22 +169,20 @@ extension CallShard {
 
   /// Where requests of a dialog go: to a phone the way its messages came (it may be behind NAT), to a trunk or an
   /// address what its Contact says (RFC 3261 §12.2.1.1), unless a proxy recorded a route.
-  private func aim(_ dialog: inout Dialog, _ leg: Leg) {
-    guard !leg.isBinding, let uri = try? URI(parsing: dialog.nextHop), let ip = IPAddress(bytes: uri.host),
-      let hop = flow(to: Endpoint(ip, uri.port ?? 5060), uri.transport ?? .udp), hop.transport == leg.flow.transport
+  private func aim(_ dialog: inout Dialog, isBinding: Bool) {
+    guard !isBinding, let uri = try? URI(parsing: dialog.nextHop), let ip = IPAddress(bytes: uri.host),
+      let hop = flow(to: Endpoint(ip, uri.port ?? 5060), uri.transport ?? .udp), hop.transport == dialog.flow.transport
     else { return }
     if hop.remote != dialog.flow.remote { dialog.flow = hop }
   }
 
-  func sendACK(_ leg: Leg, cseq: UInt32, tag: Bytes?, sdp: [UInt8]? = nil) {
+  func sendACK(_ leg: Leg, of id: ClientTransactionID, cseq: UInt32, sdp: [UInt8]? = nil) {
     guard let dialog = leg.dialog else { return }
     var writer = dialog.ack(
       cseq: cseq, branch: mint(slot: CallShard.noSlot, generation: 0), viaSentBy: sentBy(of: dialog.flow),
       transport: dialog.flow.transport)
     finish(&writer, sdp)
-    leg.ack = writer.bytes
-    leg.ackTag = tag
-    table.sendAck(writer.bytes, flow: dialog.flow)
+    table.sendAck(writer.bytes, flow: dialog.flow, of: id)
   }
 
   private func answered(_ leg: Leg, _ message: Message, _ call: Call, _ dial: Dial) {
@@ -252,7 +257,7 @@ extension CallShard {
     if let attempt = leg.attempt {
       call.attempts[attempt].end(status: status, cause: .incompatibleDestination, at: services.wallClock())
     }
-    bye(leg, reason: ReasonHeader(Cause.incompatibleDestination).value)
+    bye(leg, reason: .cause(.incompatibleDestination))
     if let leaf = leg.leaf {
       perform(
         dial.tree.failed(

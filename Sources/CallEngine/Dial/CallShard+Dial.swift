@@ -130,7 +130,7 @@ extension CallShard {
     switch message.status {
     case 100: return
     case 101..<200: ringing(leg, message)
-    case 200..<300: succeeded(leg, message)
+    case 200..<300: succeeded(id, leg, message)
     default:
       owners[Int(id.slot)] = .none
       leg.clientInvite = nil
@@ -223,7 +223,7 @@ extension CallShard {
     hear(dial.ringback.noProgress(), call, dial)
   }
 
-  enum Loss { case elsewhere, noAnswer, callerLeft([UInt8]?) }
+  enum Loss { case elsewhere, noAnswer, callerLeft(Reason?) }
 
   /// A leg that rings is given up: CANCEL with the reason; his 487, or his late 200, is dealt with when it comes.
   func lose(_ leg: Leg, _ call: Call, _ dial: Dial?, _ why: Loss) {
@@ -231,17 +231,17 @@ extension CallShard {
     guard leg.phase == .early, !leg.isCancelled else { return }
     leg.isCancelled = true
     if let timer = leg.timer { wheel.cancel(timer) }
-    let reason: [UInt8]
+    let reason: Reason
     let cause: Cause
     switch why {
     case .elsewhere:
-      reason = ReasonHeader.completedElsewhere.value
+      reason = .completedElsewhere
       cause = .normalClearing
     case .noAnswer:
-      reason = ReasonHeader(Cause.noAnswer).value
+      reason = .cause(.noAnswer)
       cause = .noAnswer
     case .callerLeft(let own):
-      reason = own ?? ReasonHeader(Cause.normalClearing).value
+      reason = own ?? .cause(.normalClearing)
       cause = .normalClearing
     }
     if let attempt = leg.attempt, call.attempts[attempt].status == 0 {
@@ -249,7 +249,9 @@ extension CallShard {
     }
     releaseMedia(leg)
     guard let id = leg.clientInvite else { return ended(leg) }
-    table.cancel(id, headers: (Array("Reason: ".utf8) + reason + [13, 10])[...], now: now, wheel: &wheel)
+    var headers = MessageWriter(capacity: 80)
+    headers.reason(reason)
+    table.cancel(id, headers: headers.bytes[...], now: now, wheel: &wheel)
   }
 
   /// All targets failed: the best failure is the result.

@@ -175,7 +175,7 @@ extension CallShard {
     _ call: Call, status: Int, cause: Cause, text: String?, reason: [UInt8]?,
     headers: [(name: [UInt8], value: [UInt8])], contacts: [String]
   ) {
-    let value = reason ?? ReasonHeader(cause).value
+    let value: Reason = reason.map { .verbatim($0) } ?? .cause(cause)
     refuse(
       call.caller, status, text: text, reason: value, headers: headers,
       contacts: contacts.map { contact in Array((contact.contains("<") ? contact : "<\(contact)>").utf8) })

@@ -63,8 +63,8 @@ struct CallerName: Hashable {
 
   /// The user of RFC 3323 §4.1.1.3; which host goes with it differs from phone to phone.
   var isAnonymous: Bool {
-    guard let user else { return false }
-    return user.map(\.asciiLower).elementsEqual("anonymous".utf8)
+    guard let user, user.count == 9 else { return false }
+    return user.lazy.map(\.asciiLower).elementsEqual("anonymous".utf8)
   }
 
   /// `"Display" <sip:user@host>`; for `tel` `"Display" <tel:number>`.
@@ -86,7 +86,7 @@ struct CallerName: Hashable {
         bytes.appendUser(user.prefix(256))
         bytes.append(UInt8(ascii: "@"))
       }
-      bytes.appendHost(host ?? Array(domain.utf8))
+      if let host { bytes.appendHost(host) } else { bytes.appendHost(domain.utf8) }
     }
     bytes.append(UInt8(ascii: ">"))
     return bytes
@@ -111,17 +111,17 @@ extension [UInt8] {
   }
 
   /// A host name or a literal address; an IPv6 one gets its brackets. Whatever cannot be in a host is left out.
-  mutating func appendHost(_ host: [UInt8]) {
-    if let ip = IPAddress(bytes: host[...]) {
+  mutating func appendHost(_ host: some Collection<UInt8>) {
+    // A name of letters is no address (the last label of a name is never a number, RFC 3261 §25.1).
+    if let first = host.first, first.asciiLower < 0x67, let ip = IPAddress(bytes: Array(host)[...]) {
       self += Array((ip.family == .v6 ? "[\(ip)]" : "\(ip)").utf8)
       return
     }
-    append(
-      contentsOf: host.prefix(255).filter { c in
-        switch c {
-        case 0x30...0x39, 0x41...0x5a, 0x61...0x7a, UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"): true
-        default: false
-        }
-      })
+    for c in host.prefix(255) {
+      switch c {
+      case 0x30...0x39, 0x41...0x5a, 0x61...0x7a, UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"): append(c)
+      default: break
+      }
+    }
   }
 }

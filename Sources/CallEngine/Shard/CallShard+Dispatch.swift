@@ -104,15 +104,19 @@ extension CallShard {
     let owner = owners[Int(id.slot)]
     switch owner {
     case .none: return
-    case .invite(let leg) where !isKnown(leg), .reinvite(let leg, _) where !isKnown(leg): late(message, leg)
-    case .invite(let leg): calleeResponse(id, message, leg)
-    case .reinvite(let leg, let from): reinviteResponse(id, message, leg, passedFrom: from)
-    case .bye(let leg):
+    case .invite(let name, let isBinding):
+      guard let leg = leg(name) else { return late(id, message, isBinding: isBinding) }
+      calleeResponse(id, message, leg)
+    case .reinvite(let name, let passed):
+      // What answers it comes from the one peer of a dialog, and goes where its ACK went.
+      guard let leg = leg(name) else { return late(id, message, isBinding: true) }
+      reinviteResponse(id, message, leg, passed: passed)
+    case .bye(let name):
       if message.status >= 200 {
         owners[Int(id.slot)] = .none
-        ended(leg)
+        if let leg = leg(name) { ended(leg) }
       }
-    case .info(_, let waiting):
+    case .info(let waiting):
       if message.status >= 200 {
         owners[Int(id.slot)] = .none
         if let request = table.request(of: waiting) { reply(waiting, request, message.status, phrase(message)) }
@@ -120,16 +124,16 @@ extension CallShard {
     }
   }
 
-  /// False for a leg that is over: its call may be gone, and only what the leg itself holds may be touched.
-  private func isKnown(_ leg: Leg) -> Bool { legs.get(leg.token.slot, leg.token.generation) === leg }
-
-  /// A copy of a 2xx after the leg's end is acknowledged again, another fork's is ended (RFC 3261 §13.2.2.4).
-  private func late(_ message: Message, _ leg: Leg) {
-    guard (200..<300).contains(message.status), let ack = leg.ack else { return }
-    if let tag = leg.ackTag, let theirs = message.toTag, tag.elementsEqual(theirs) {
-      table.sendAck(ack, flow: leg.flow)
+  /// A further 2xx: a copy is acknowledged again, another fork's is ended (RFC 3261 §13.2.2.4). All it takes is the ACK
+  /// of the first, which the transaction keeps; the call may be gone.
+  func late(_ id: ClientTransactionID, _ message: Message, isBinding: Bool) {
+    guard (200..<300).contains(message.status), let sent = table.ack(of: id),
+      let ack = try? MessageParser.parse(sent.bytes, flow: sent.flow)
+    else { return }
+    if let tag = ack.toTag, let theirs = message.toTag, tag.elementsEqual(theirs) {
+      table.sendAck(sent.bytes, flow: sent.flow)
     } else {
-      refuseFork(leg, message)
+      refuseFork(ack, message, isBinding: isBinding)
     }
   }
 
@@ -144,11 +148,13 @@ extension CallShard {
     owners[Int(id.slot)] = .none
     switch owner {
     case .none: return
-    case .invite(let leg) where !isKnown(leg), .reinvite(let leg, _) where !isKnown(leg): return
-    case .invite(let leg): calleeUnreachable(leg, status: status, kind)
-    case .reinvite(let leg, let from): reinviteFailed(leg, passedFrom: from, status: status)
-    case .bye(let leg): ended(leg)
-    case .info(_, let waiting):
+    case .invite(let name, _):
+      if let leg = leg(name) { calleeUnreachable(leg, status: status, kind) }
+    case .reinvite(let name, let passed):
+      if let leg = leg(name) { reinviteFailed(leg, passed: passed, status: status) }
+    case .bye(let name):
+      if let leg = leg(name) { ended(leg) }
+    case .info(let waiting):
       if let request = table.request(of: waiting) { reply(waiting, request, status) }
     }
   }
@@ -161,10 +167,11 @@ extension CallShard {
     cause: Cause? = nil, _ more: (inout MessageWriter) -> Void = { _ in }
   ) {
     var writer = MessageWriter.response(
-      to: request, status: status, reason: text, toTag: tag ?? statelessTag(request))
+      to: request, status: status, reason: text, toTag: tag ?? statelessTag(request),
+      capacity: request.responseHeadSize + (text?.utf8.count ?? 0))
     // A challenge is no end of a call; every other final response to an INVITE says why (RFC 3326).
     if request.method == .invite, status >= 300, status != 401, status != 407 {
-      reason(&writer, cause ?? Cause(status: status))
+      writer.reason(.cause(cause ?? Cause(status: status)))
     }
     more(&writer)
     writer.finish()

@@ -20,8 +20,8 @@ public final class CallShard {
   var tasks = Slab<ScriptTask>()
   /// Who waits for the response to a request of ours, by the slot of its transaction.
   var owners: [RequestOwner] = []
-  /// The caller's leg of a pending INVITE, by the slot of its server transaction, for CANCEL.
-  var pendingInvites: [Leg?] = []
+  /// The leg of a pending INVITE, by the slot of its server transaction, for CANCEL.
+  var pendingInvites: [LegName] = []
 
   var scripts: [ScriptGeneration] = []
   var script: ScriptGeneration?
@@ -126,12 +126,16 @@ public final class CallShard {
   /// Hands out what is to be sent, in order, and forgets it.
   public func drain(_ send: (Outgoing) -> Void) {
     guard !table.outbox.isEmpty else { return }
-    swap(&table.outbox, &outgoing)
-    for item in outgoing {
-      if services.trace.isOn { trace(item) }
+    var batch: [Outgoing] = []
+    swap(&batch, &outgoing)
+    swap(&batch, &table.outbox)
+    let traced = services.trace.isOn
+    for item in batch {
+      if traced { trace(item) }
       send(item)
     }
-    outgoing.removeAll(keepingCapacity: true)
+    batch.removeAll(keepingCapacity: true)
+    swap(&batch, &outgoing)
   }
 
   /// A VM that no call runs any more, to be closed on another thread.
@@ -154,18 +158,23 @@ public final class CallShard {
   /// other calls: what they spawned starts with the next turn.
   func settle() {
     var rounds = 0
-    repeat {
-      while !table.events.isEmpty {
-        swap(&table.events, &events)
-        for event in events { dispatch(event) }
-        events.removeAll(keepingCapacity: true)
+    var batch: [TransactionEvent] = []
+    swap(&batch, &events)
+    while true {
+      while table.takeEvents(&batch) {
+        for event in batch { dispatch(event) }
       }
-      if !ready.isEmpty { runReady() }
-      if !spawnQueue.isEmpty, rounds < 8 {
+      if !ready.isEmpty {
+        runReady()
+      } else if !spawnQueue.isEmpty, rounds < 8 {
         startSpawned()
         rounds += 1
+      } else {
+        break
       }
-    } while !table.events.isEmpty || !ready.isEmpty || !spawnQueue.isEmpty && rounds < 8
+    }
+    batch.removeAll(keepingCapacity: true)
+    swap(&batch, &events)
   }
 
   // MARK: tokens
@@ -181,6 +190,8 @@ public final class CallShard {
     else { return nil }
     return leg
   }
+
+  func leg(_ name: LegName) -> Leg? { legs.get(name.slot, name.generation) }
 
   func own(_ id: ClientTransactionID, _ owner: RequestOwner) {
     let slot = Int(id.slot)
@@ -202,8 +213,10 @@ public final class CallShard {
 /// What a response of a peer is for.
 enum RequestOwner {
   case none
-  case invite(Leg)
-  case reinvite(Leg, passedFrom: Leg?)
-  case bye(Leg)
-  case info(Leg, ServerTransactionID)
+  /// `isBinding`: as in `Leg`, for another fork's answer that comes when the leg is over.
+  case invite(LegName, isBinding: Bool)
+  /// `passed`: the leg whose re-INVITE it passes on; nil where it is our own.
+  case reinvite(LegName, passed: LegName?)
+  case bye(LegName)
+  case info(ServerTransactionID)
 }

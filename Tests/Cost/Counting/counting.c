@@ -1,6 +1,7 @@
 // The allocator's entry points, counted and passed on to glibc's own.
 #include "Counting.h"
 #include <errno.h>
+#include <malloc.h>
 #include <stdatomic.h>
 
 extern void *__libc_malloc(size_t);
@@ -58,3 +59,8 @@ void counting_start(void) { atomic_store(&on, 1); }
 void counting_stop(void) { atomic_store(&on, 0); }
 size_t counting_allocations(void) { return atomic_load(&allocations); }
 size_t counting_bytes(void) { return atomic_load(&bytes); }
+
+size_t counting_live(void) {
+  struct mallinfo2 info = mallinfo2();
+  return info.uordblks + info.hblkhd;
+}

@@ -6,3 +6,5 @@ void counting_start(void);
 void counting_stop(void);
 size_t counting_allocations(void);
 size_t counting_bytes(void);
+/// What is allocated now, with what the allocator adds to each block.
+size_t counting_live(void);
