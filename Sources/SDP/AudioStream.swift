@@ -55,6 +55,13 @@ public struct AudioStream: Sendable, Equatable {
     formats.first(from: 0) { $0.encoding == encoding }
   }
 
+  /// `pcmu` or `pcma`, whichever comes first.
+  public var g711: Encoding? {
+    let list = formats.codecs.span
+    for i in list.indices where list[i].encoding == .pcmu || list[i].encoding == .pcma { return list[i].encoding }
+    return nil
+  }
+
   /// Where RTP can be sent: nil while the address is unspecified.
   public var destination: Endpoint? { rtp.ip.isUnspecified ? nil : rtp }
 }

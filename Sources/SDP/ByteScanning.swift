@@ -56,14 +56,18 @@ extension Span<UInt8> {
   /// Equal without regard to ASCII case.
   @inline(__always)
   func equals(_ name: StaticString, _ range: Range<Int>) -> Bool {
-    range.count == name.utf8CodeUnitCount && matches(name, at: range.lowerBound)
+    range.count == name.utf8CodeUnitCount && matches(name, range)
   }
 
-  /// `name` stands at `start`, in any case.
-  private func matches(_ name: StaticString, at start: Int) -> Bool {
-    let text = unsafe name.utf8Start
-    for i in 0..<name.utf8CodeUnitCount where unsafe self[start + i].asciiLowered != text[i].asciiLowered {
-      return false
+  /// Of the same length.
+  private func matches(_ name: StaticString, _ range: Range<Int>) -> Bool {
+    var text = unsafe name.utf8Start
+    var i = check(range)
+    while i < range.upperBound {
+      let (a, b) = unsafe (self[unchecked: i], text.pointee)
+      if a != b, a.asciiLowered != b.asciiLowered { return false }
+      unsafe text += 1
+      i &+= 1
     }
     return true
   }
@@ -78,48 +82,80 @@ extension Span<UInt8> {
     return true
   }
 
+  /// One look at the bounds for all that a scan reads; returns where it starts.
+  @inline(__always)
+  private func check(_ range: Range<Int>) -> Int {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count, "a range of another body")
+    return range.lowerBound
+  }
+
   /// Visible ASCII only: what may be copied into another description's line as a token.
   func isVisible(_ range: Range<Int>) -> Bool {
-    for i in range where self[i] <= 0x20 || self[i] >= 0x7f { return false }
+    var i = check(range)
+    while i < range.upperBound {
+      let c = unsafe self[unchecked: i]
+      if c <= 0x20 || c >= 0x7f { return false }
+      i &+= 1
+    }
     return !range.isEmpty
   }
 
+  @inline(__always)
   func trim(_ range: Range<Int>) -> Range<Int> {
-    var low = range.lowerBound
+    var low = check(range)
     var high = range.upperBound
-    while low < high, self[low].isBlank { low += 1 }
-    while low < high, self[high - 1].isBlank { high -= 1 }
+    while low < high, unsafe self[unchecked: low].isBlank { low &+= 1 }
+    while low < high, unsafe self[unchecked: high &- 1].isBlank { high &-= 1 }
     return low..<high
   }
 
+  @inline(__always)
   func first(_ c: UInt8, in range: Range<Int>) -> Int? {
-    var i = range.lowerBound
+    var i = check(range)
     while i < range.upperBound {
-      if self[i] == c { return i }
-      i += 1
+      if unsafe self[unchecked: i] == c { return i }
+      i &+= 1
     }
     return nil
   }
 
   /// The next run of octets that are no blanks, from `range` on.
   func token(_ range: Range<Int>) -> Range<Int> {
-    var low = range.lowerBound
-    while low < range.upperBound, self[low].isBlank { low += 1 }
+    var low = check(range)
+    while low < range.upperBound, unsafe self[unchecked: low].isBlank { low &+= 1 }
     var high = low
-    while high < range.upperBound, !self[high].isBlank { high += 1 }
+    while high < range.upperBound, unsafe !self[unchecked: high].isBlank { high &+= 1 }
     return low..<high
   }
 
   /// A decimal number without sign, at most `limit`; nil for anything else.
   func decimal(_ range: Range<Int>, upTo limit: Int) -> Int? {
+    var i = check(range)
     guard !range.isEmpty, range.count <= 18 else { return nil }
     var value = 0
-    for i in range {
-      let c = self[i]
-      guard c >= 0x30, c <= 0x39 else { return nil }
-      value = value &* 10 &+ Int(c &- 0x30)
+    while i < range.upperBound {
+      let digit = unsafe self[unchecked: i] &- 0x30
+      guard digit <= 9 else { return nil }
+      value = value &* 10 &+ Int(digit)
+      i &+= 1
     }
     return value <= limit ? value : nil
+  }
+
+  /// The first octet below 14 from `start` on: a line end, a tab or worse; `end` where there is none. Eight octets a
+  /// step, as a body is read twice and has few of them.
+  @inline(__always)
+  func firstControl(_ start: Int, _ end: Int) -> Int {
+    var i = start
+    while i &+ 8 <= end {
+      let word = UInt64(littleEndian: unsafe bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self))
+      // The lowest octet that is marked is right; a borrow can only mark higher ones wrongly.
+      let marks = (word &- 0x0e0e_0e0e_0e0e_0e0e) & ~word & 0x8080_8080_8080_8080
+      if marks != 0 { return i &+ marks.trailingZeroBitCount >> 3 }
+      i &+= 8
+    }
+    while i < end, self[i] > 0x0d { i &+= 1 }
+    return i
   }
 }
 
@@ -136,26 +172,20 @@ struct LineCursor {
   }
 
   /// The letter, lower-cased, and where the value is.
+  @inline(__always)
   mutating func next(_ s: Span<UInt8>) -> (type: UInt8, value: Range<Int>)? {
-    var i = at
-    while i < end {
-      var start = i
-      while i < end {
-        let c = s[i]
-        if c <= 0x0d {
-          if c == 0x0a || c == 0x0d { break }
-          if c == 0 { sawNUL = true }
-        }
-        i &+= 1
+    while at < end {
+      var start = at
+      var stop = s.firstControl(start, end)
+      while stop < end, s[stop] != 0x0a, s[stop] != 0x0d {
+        if s[stop] == 0 { sawNUL = true }
+        stop = s.firstControl(stop &+ 1, end)
       }
-      let stop = i
-      i &+= 1
+      at = stop &+ 1
       while start < stop, s[start].isBlank { start &+= 1 }
-      guard stop &- start >= 2, s[start + 1] == UInt8(ascii: "=") else { continue }
-      at = i
-      return (s[start].asciiLowered, (start + 2)..<stop)
+      guard stop &- start >= 2, s[start &+ 1] == UInt8(ascii: "=") else { continue }
+      return (s[start].asciiLowered, (start &+ 2)..<stop)
     }
-    at = i
     return nil
   }
 }

@@ -126,14 +126,21 @@ extension Codec: Equatable {
   }
 
   /// Encoding, clock and channels.
-  func hasSameName(as other: Codec) -> Bool {
+  @inline(__always)
+  func hasSameName(as other: borrowing Codec) -> Bool {
     guard encoding == other.encoding, clockRate == other.clockRate, channels == other.channels else { return false }
     return encoding != .other
       || source.span.equals(nameRange.range, other.source.span, other.nameRange.range)
   }
 
-  func hasSameParameters(as other: Codec) -> Bool {
-    guard fmtpRange.count == other.fmtpRange.count else { return false }
-    return fmtpRange.isEmpty || source[fmtpRange.range] == other.source[other.fmtpRange.range]
+  @inline(__always)
+  func hasSameParameters(as other: borrowing Codec) -> Bool {
+    fmtpRange.count == other.fmtpRange.count && (fmtpRange.isEmpty || hasSameText(as: other))
+  }
+
+  private func hasSameText(as other: borrowing Codec) -> Bool {
+    let (ours, theirs) = (source.span.extracting(fmtpRange.range), other.source.span.extracting(other.fmtpRange.range))
+    for i in ours.indices where ours[i] != theirs[i] { return false }
+    return true
   }
 }

@@ -1,12 +1,14 @@
 extension Codec {
   /// True where both ends would understand the same packets, whatever numbers they use: same encoding, clock and
   /// channels, and no difference in the parameters that change the bit stream.
-  public func isSameFormat(as other: Codec) -> Bool {
-    hasSameName(as: other) && (bitstreamParameters.isEmpty || hasSameBitstream(as: other))
+  @inline(__always)
+  public func isSameFormat(as other: borrowing Codec) -> Bool {
+    hasSameName(as: other) && (!encoding.hasBitstreamParameters || hasSameBitstream(as: other))
   }
 
-  private func hasSameBitstream(as other: Codec) -> Bool {
-    bitstreamParameters.allSatisfy { Codec.parameter($0, in: fmtp) == Codec.parameter($0, in: other.fmtp) }
+  private func hasSameBitstream(as other: borrowing Codec) -> Bool {
+    let theirs = other.fmtp
+    return encoding.bitstreamParameters.allSatisfy { Codec.parameter($0, in: fmtp) == Codec.parameter($0, in: theirs) }
   }
 
   /// The entry of `list` that is the same format: of several the one with the same fmtp, then the one with the same
@@ -20,23 +22,13 @@ extension Codec {
     var bestScore = 0
     for i in list.indices where isSameFormat(as: list[i]) {
       let score = 1 + (hasSameParameters(as: list[i]) ? 4 : 0) + (list[i].payloadType == payloadType ? 2 : 0)
+      if score == 7 { return i }
       if score > bestScore {
         best = i
         bestScore = score
       }
     }
     return best
-  }
-
-  /// RFC 4867 §8.1 (octet-align, crc, interleaving, robust-sorting), RFC 5577 §4.2.1 and the like (bitrate),
-  /// RFC 3640 §4.1 (mode, config).
-  private var bitstreamParameters: [StaticString] {
-    switch encoding {
-    case .amr, .amrWB: ["octet-align", "crc", "interleaving", "robust-sorting"]
-    case .g7221, .siren14, .siren7, .g719: ["bitrate"]
-    case .mpeg4Generic, .mp4aLATM: ["mode", "config"]
-    default: []
-    }
   }
 
   /// The value of one `name=value` in an fmtp, lower-cased; `0` is the same as absent.
@@ -48,5 +40,25 @@ extension Codec {
       return value.elementsEqual([0x30]) ? [] : value.map(\.asciiLowered)
     }
     return []
+  }
+}
+
+extension Encoding {
+  fileprivate var hasBitstreamParameters: Bool {
+    switch self {
+    case .amr, .amrWB, .g7221, .siren14, .siren7, .g719, .mpeg4Generic, .mp4aLATM: true
+    default: false
+    }
+  }
+
+  /// RFC 4867 §8.1 (octet-align, crc, interleaving, robust-sorting), RFC 5577 §4.2.1 and the like (bitrate),
+  /// RFC 3640 §4.1 (mode, config).
+  fileprivate var bitstreamParameters: [StaticString] {
+    switch self {
+    case .amr, .amrWB: ["octet-align", "crc", "interleaving", "robust-sorting"]
+    case .g7221, .siren14, .siren7, .g719: ["bitrate"]
+    case .mpeg4Generic, .mp4aLATM: ["mode", "config"]
+    default: []
+    }
   }
 }

@@ -34,10 +34,16 @@ public enum Direction: UInt8, Hashable, Sendable, CaseIterable {
     let name = s.trim(value)
     // All four have eight letters.
     guard name.count == 8 else { return nil }
-    for direction in Direction.allCases where s.equals(direction.name, name) {
-      self = direction
-      return
+    if s.equals("sendrecv", name) {
+      self = .sendrecv
+    } else if s.equals("sendonly", name) {
+      self = .sendonly
+    } else if s.equals("recvonly", name) {
+      self = .recvonly
+    } else if s.equals("inactive", name) {
+      self = .inactive
+    } else {
+      return nil
     }
-    return nil
   }
 }

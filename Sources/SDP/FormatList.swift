@@ -29,21 +29,19 @@ public struct FormatList: Sendable, Equatable {
     return nil
   }
 
-  /// The entry of the same kind that is the same format; see `Codec.match`.
-  func match(_ codec: Codec) -> Codec? {
+  /// The number of the entry of the same kind that is the same format; see `Codec.match`.
+  func number(of codec: Codec) -> UInt8? {
     let range = codec.isAuxiliary ? codecCount..<all.count : 0..<codecCount
-    return codec.index(in: all.span.extracting(range)).map { all[range.lowerBound + $0] }
+    let list = all.span.extracting(range)
+    return codec.index(in: list).map { list[$0].payloadType }
   }
 
   mutating func reserve(_ count: Int) { all.reserveCapacity(count) }
 
   mutating func append(_ codec: Codec) {
-    if codec.isAuxiliary {
-      all.append(codec)
-    } else {
-      all.insert(codec, at: codecCount)
-      codecCount += 1
-    }
+    guard !codec.isAuxiliary else { return all.append(codec) }
+    if codecCount == all.count { all.append(codec) } else { all.insert(codec, at: codecCount) }
+    codecCount += 1
   }
 
   private mutating func remove(at i: Int) {
@@ -74,7 +72,7 @@ public struct FormatList: Sendable, Equatable {
     var used = PayloadSet()
     var i = 0
     while i < all.count {
-      let number = offered.match(all[i])?.payloadType
+      let number = offered.number(of: all[i])
       if let number, !used.contains(number) {
         used.insert(number)
         if all[i].payloadType != number { all[i].payloadType = number }

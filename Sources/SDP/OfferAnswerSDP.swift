@@ -107,20 +107,21 @@ public enum OfferAnswerSDP {
   ///     those are taken as well where they collide with none of `from`.
   ///   - entry: is called once for each number that may come.
   public static func payloadMap(
-    from: AudioStream, to: AudioStream, alias: AudioStream? = nil, entry: (_ from: UInt8, _ to: UInt8) -> Void
+    from: FormatList, to: FormatList, alias: FormatList? = nil, entry: (_ from: UInt8, _ to: UInt8) -> Void
   ) {
     var known = PayloadSet()
-    map(from.formats, to.formats, &known, entry)
-    if let alias { map(alias.formats, to.formats, &known, entry) }
+    map(from, to, &known, entry)
+    if let alias { map(alias, to, &known, entry) }
   }
 
   private static func map(
     _ from: FormatList, _ to: FormatList, _ known: inout PayloadSet, _ entry: (UInt8, UInt8) -> Void
   ) {
-    for codec in from.all where !known.contains(codec.payloadType) {
-      guard let number = to.match(codec)?.payloadType else { continue }
-      known.insert(codec.payloadType)
-      entry(codec.payloadType, number)
+    let list = from.all.span
+    for i in list.indices where !known.contains(list[i].payloadType) {
+      guard let number = to.number(of: list[i]) else { continue }
+      known.insert(list[i].payloadType)
+      entry(list[i].payloadType, number)
     }
   }
 

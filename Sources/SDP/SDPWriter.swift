@@ -11,16 +11,35 @@ extension OutputSpan<UInt8> {
   }
 
   mutating func append(decimal value: UInt64) {
-    guard value >= 10 else { return append(0x30 &+ UInt8(truncatingIfNeeded: value)) }
-    var digits = InlineArray<20, UInt8>(repeating: 0)
-    var first = 20
+    guard value >= 1000 else { return append(short: UInt32(truncatingIfNeeded: value)) }
+    // Three digits at a time, the lowest first.
+    var groups = InlineArray<7, UInt32>(repeating: 0)
+    var count = 0
     var rest = value
-    while rest > 0 {
-      first -= 1
-      digits[first] = 0x30 &+ UInt8(truncatingIfNeeded: rest % 10)
-      rest /= 10
+    while rest >= 1000 {
+      groups[count] = UInt32(truncatingIfNeeded: rest % 1000)
+      rest /= 1000
+      count += 1
     }
-    for i in first..<20 { append(digits[i]) }
+    append(short: UInt32(truncatingIfNeeded: rest))
+    while count > 0 {
+      count -= 1
+      append(digits: groups[count])
+    }
+  }
+
+  /// Below 1000.
+  private mutating func append(short value: UInt32) {
+    if value >= 100 { return append(digits: value) }
+    if value >= 10 { append(0x30 &+ UInt8(truncatingIfNeeded: value / 10)) }
+    append(0x30 &+ UInt8(truncatingIfNeeded: value % 10))
+  }
+
+  /// Three digits.
+  private mutating func append(digits value: UInt32) {
+    append(0x30 &+ UInt8(truncatingIfNeeded: value / 100))
+    append(0x30 &+ UInt8(truncatingIfNeeded: value / 10 % 10))
+    append(0x30 &+ UInt8(truncatingIfNeeded: value % 10))
   }
 
   mutating func append(_ address: IPAddress) {
@@ -28,10 +47,13 @@ extension OutputSpan<UInt8> {
       for octet in address.description.utf8 { append(octet) }
       return
     }
-    for shift in stride(from: UInt64(24), through: 0, by: -8) {
-      append(decimal: address.low >> shift & 0xff)
-      if shift > 0 { append(UInt8(ascii: ".")) }
-    }
+    append(decimal: address.low >> 24 & 0xff)
+    append(UInt8(ascii: "."))
+    append(decimal: address.low >> 16 & 0xff)
+    append(UInt8(ascii: "."))
+    append(decimal: address.low >> 8 & 0xff)
+    append(UInt8(ascii: "."))
+    append(decimal: address.low & 0xff)
   }
 }
 
@@ -45,9 +67,10 @@ enum SDPWriter {
   static func write(
     _ audio: AudioStream, _ identity: SessionIdentity, in layout: SessionDescription?, keepsProtocol: Bool = false
   ) -> [UInt8] {
-    // No line but those of formats and of refused sections takes more than what is counted here.
-    var capacity = 384
-    for codec in audio.formats.all { capacity += 64 + codec.nameRange.count + codec.fmtpRange.count }
+    // All that is written but texts of others, with its numbers and addresses at their longest.
+    var capacity = audio.rtp.ip.family == .v4 ? 200 : 248
+    let formats = audio.formats.all.span
+    for i in formats.indices { capacity += formats[i].room }
     if let layout {
       for section in layout.sections { capacity += 16 + section.length }
     }
@@ -154,5 +177,12 @@ enum SDPWriter {
       format = s.token(format.upperBound..<section.formatList.range.upperBound)
     }
     out.append("\r\n")
+  }
+}
+
+extension Codec {
+  /// Octets that its lines take at most, and its number in the `m=` line.
+  fileprivate var room: Int {
+    40 + encoding.written.utf8CodeUnitCount + nameRange.count + (fmtpRange.isEmpty ? 0 : 16 + fmtpRange.count)
   }
 }

@@ -188,6 +188,21 @@ import Testing
     #expect(stream.rtp.port == 4002)
   }
 
+  @Test("RFC 8866 §5: no octet but CR and LF ends a line, wherever it stands")
+  func lineEnds() throws {
+    for octet in UInt8(1)...255 where octet != 0x0a && octet != 0x0d {
+      for before in 0..<9 {
+        let name = Array(repeating: UInt8(ascii: "x"), count: before) + [octet, 0x21]
+        for end in ["\r\n", "\n", "\r"] {
+          let body = Array("s=".utf8) + name + Array("\(end)a=inactive\(end)m=audio 4 RTP/AVP 0\(end)".utf8)
+          let session = try SessionDescription(parsing: body[...])
+          #expect(session.sessionName.map { Array($0) } == name)
+          #expect(session.media.map(\.direction) == [.inactive])
+        }
+      }
+    }
+  }
+
   @Test("Sizes are bounded: octets, lines, attributes, sections, formats")
   func limits() throws {
     let head = "v=0\nc=IN IP4 192.0.2.1\n"

@@ -6,7 +6,9 @@ private let here = Endpoint(IPAddress(v4: 0x7f00_0001), 4000)
 
 func payloadMap(from: AudioStream, to: AudioStream, alias: AudioStream? = nil) -> [UInt8: UInt8] {
   var map: [UInt8: UInt8] = [:]
-  OfferAnswerSDP.payloadMap(from: from, to: to, alias: alias) { #expect(map.updateValue($1, forKey: $0) == nil) }
+  OfferAnswerSDP.payloadMap(from: from.formats, to: to.formats, alias: alias?.formats) {
+    #expect(map.updateValue($1, forKey: $0) == nil)
+  }
   return map
 }
 

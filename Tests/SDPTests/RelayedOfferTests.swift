@@ -107,6 +107,32 @@ private func formats(_ description: String) throws -> String {
     #expect(try names(audio(relayed(first: Codec(payloadType: 120, name: "pcmu"))).codecs).hasPrefix("PCMU/8000=0"))
   }
 
+  @Test("The longest of everything finds room", arguments: [1, 50])
+  func longest(sections: Int) throws {
+    let name = String(repeating: "N", count: 32)
+    let formats = (96...127).map { "a=rtpmap:\($0) \(name)/1000000/255\na=fmtp:\($0) \(name)\n" }.joined()
+    let refused = (1..<min(sections, 32)).map { _ in "m=\(name) 65535 \(name) \(name) \(name)\n" }.joined()
+    let session = try sdp(
+      """
+      c=IN IP6 2001:db8::9
+      m=audio 65534 RTP/AVPF \((96...127).map(String.init).joined(separator: " "))
+      \(formats)a=ptime:10000
+      a=maxptime:10000
+      \(refused)
+      """)
+    let stream = try OfferAnswerSDP.audio(in: session)
+    let address = try #require(IPAddress("2001:db8:1111:2222:3333:4444:5555:6666"))
+    let identity = SessionIdentity(id: 1 << 62 - 1, version: 1 << 62 - 1)
+    for ours in [address, IPAddress(v4: 0xffff_fffe)] {
+      let built = try OfferAnswerSDP.relayedOffer(
+        from: session, audio: stream, address: ours, port: 65534, session: identity)
+      #expect(try lines(built).count > 32 * 100)
+      let answer = try OfferAnswerSDP.relayedAnswer(
+        offer: session, offerAudio: stream, answer: stream, address: ours, port: 65534, session: identity)
+      #expect(try names(audio(lines(answer)).formats) == names(stream.formats))
+    }
+  }
+
   @Test("The caller's old hold goes on as sendonly; a direction of our own replaces his")
   func hold() throws {
     let held = try relayed("c=IN IP4 0.0.0.0\nm=audio 4000 RTP/AVP 0")

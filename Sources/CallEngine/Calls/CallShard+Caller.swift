@@ -166,7 +166,7 @@ extension CallShard {
     guard let port = leg.port, let remote = leg.remote?.audio else { return }
     let local = leg.description.audio
     let direction = local?.direction ?? .sendrecv
-    let agreed = local?.codecs.first { $0.encoding == .pcmu || $0.encoding == .pcma }?.encoding
+    let agreed = local?.g711
     var codecs = MediaCodecs(
       pcmu: agreed == .pcma ? nil : remote.number(of: .pcmu), pcma: agreed == .pcmu ? nil : remote.number(of: .pcma),
       telephoneEvent: remote.telephoneEvent, comfortNoise: remote.comfortNoise)

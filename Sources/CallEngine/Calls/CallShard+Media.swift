@@ -22,8 +22,7 @@ extension CallShard {
   private func watch(_ leg: Leg, _ active: Instant.Span) {
     guard let port = leg.port?.id else { return }
     let isHeld =
-      leg.remote.map { !$0.audio.direction.sends } ?? false
-      || leg.description.audio.map { !$0.direction.receives } ?? false
+      leg.remote?.audio.direction.sends == false || leg.description.audio?.direction.receives == false
     let limit = isHeld ? settings.holdTimeout : active
     mediaCommands.append(.watch(port, timeout: limit > .zero ? limit : nil))
   }
@@ -31,8 +30,8 @@ extension CallShard {
   /// Numbers that `from` sends (those we described to it) to numbers that `to` takes (those it described).
   func map(_ from: Leg, _ to: Leg) -> PayloadMap {
     var map = PayloadMap()
-    guard let ours = from.localAudio, let theirs = to.remoteAudio else { return map }
-    OfferAnswerSDP.payloadMap(from: ours, to: theirs, alias: from.remoteAudio) { map[$0] = $1 }
+    guard let ours = from.description.audio?.formats, let theirs = to.remote?.audio.formats else { return map }
+    OfferAnswerSDP.payloadMap(from: ours, to: theirs, alias: from.remote?.audio.formats) { map[$0] = $1 }
     return map
   }
 
@@ -42,7 +41,7 @@ extension CallShard {
     mediaOwners[port.id] = nil
     if leg.call.isAnswered, !leg.isCancelled {
       // The record waits for what was counted.
-      let codec = (leg.role == .caller ? leg.localAudio : leg.remoteAudio)?.formats.first
+      let codec = (leg.role == .caller ? leg.description.audio?.formats : leg.remote?.audio.formats)?.first
       statisticsOwners[port.id] = (leg.call.slot, leg.call.generationOfSlot, leg.role, codec?.name ?? "")
       leg.call.statisticsPending += 1
       mediaCommands.append(.statistics(port.id, token: 0))
