@@ -2,13 +2,30 @@
 // under callgrind also in instructions (Scripts/cost). Prints JSON.
 //
 //     Cost call|auth|register [warm] [counted]
+//     Cost bindings [users]             memory of so many registered users
+//     Cost records [calls] [records]    writes so many records; the difference of two numbers under callgrind is the cost
 import Counting
+import Foundation
 import NetCore
 
 let arguments = CommandLine.arguments
 let kind = arguments.count > 1 ? arguments[1] : "call"
 let warm = arguments.count > 2 ? Int(arguments[2])! : 2000
 let counted = arguments.count > 3 ? Int(arguments[3])! : 1000
+switch kind {
+case "bindings":
+  Holding.bindings(users: arguments.count > 2 ? warm : 100_000)
+  exit(0)
+case "records":
+  let done = DispatchSemaphore(value: 0)
+  Task {
+    try await Writing.records(calls: warm, count: counted)
+    done.signal()
+  }
+  done.wait()
+  exit(0)
+default: break
+}
 let calls = Calls()
 
 for n in 0..<warm + counted {
@@ -17,7 +34,7 @@ for n in 0..<warm + counted {
   case "call": calls.call(n, from: Server.caller, authenticates: false)
   case "auth": calls.call(n, from: Server.stranger, authenticates: true)
   case "register": calls.register(n)
-  default: fatalError("call, auth or register")
+  default: fatalError("call, auth, register, bindings or records")
   }
   calls.meter.advance(calls.pace)
 }
