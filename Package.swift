@@ -87,7 +87,10 @@ let package = Package(
       name: "SIPTransport", dependencies: ["NetCore", "SIPMessage", nio, posix, log], swiftSettings: strict),
     .target(
       name: "Storage",
-      dependencies: ["NetCore", "SIPMessage", "CallEngine", .product(name: "GRDB", package: "GRDB.swift"), log],
+      dependencies: [
+        "NetCore", "SIPMessage", "CallEngine", .product(name: "GRDB", package: "GRDB.swift"),
+        .product(name: "GRDBSQLite", package: "GRDB.swift"), log,
+      ],
       swiftSettings: strict),
     .target(
       name: "Server",
@@ -111,7 +114,8 @@ let package = Package(
     .executableTarget(
       name: "Cost",
       dependencies: [
-        "Counting", "NetCore", "SIPMessage", "SIPDigest", "SIPTransaction", "LuaRuntime", "Media", "CallEngine", log,
+        "Counting", "NetCore", "SIPMessage", "SIPDigest", "SIPTransaction", "LuaRuntime", "Media", "CallEngine",
+        "Storage", log,
       ], path: "Tests/Cost/Cost", swiftSettings: base),
   ] + tests
 )

@@ -2,6 +2,7 @@ public import CallEngine
 internal import GRDB
 import Foundation
 import NetCore
+internal import SIPMessage
 
 /// A binding with the user whose it is.
 public struct StoredBinding: Sendable, Hashable {
@@ -25,10 +26,17 @@ extension Database {
       let upsert = try db.cachedStatement(
         sql: "INSERT OR REPLACE INTO binding VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
       let remove = try db.cachedStatement(sql: "DELETE FROM binding WHERE user = ? AND contact = ?")
+      var row = RowWriter()
       for change in changes {
         switch change {
-        case .upsert(let user, let binding): try upsert.execute(arguments: binding.arguments(user: user))
-        case .remove(let user, let contact): try remove.execute(arguments: [blob(user), blob(contact)])
+        case .upsert(let user, let binding):
+          row.blob(user[...])
+          binding.write(into: &row)
+          try row.execute(upsert, in: db)
+        case .remove(let user, let contact):
+          row.blob(user[...])
+          row.blob(contact[...])
+          try row.execute(remove, in: db)
         }
       }
     }
@@ -45,7 +53,8 @@ extension StoredBinding {
     else { return nil }
     user = bytes(row, "user") ?? []
     binding = Binding(
-      contact: bytes(row, "contact")?[...] ?? [], q: row["q"], expires: row["expires"], callID: bytes(row, "call_id")?[...] ?? [],
+      contact: bytes(row, "contact")?[...] ?? [], q: row["q"], expires: row["expires"],
+      callID: bytes(row, "call_id")?[...] ?? [],
       cseq: UInt32(clamping: row["cseq"] as Int64),
       flow: Flow(transport: transport, listener: 0, remote: remote, local: local),
       userAgent: bytes(row, "user_agent")?[...] ?? [],
@@ -57,16 +66,21 @@ extension StoredBinding {
 }
 
 extension Binding {
-  fileprivate func arguments(user: [UInt8]) -> StatementArguments {
-    [
-      blob(user), blob(contact), q, expires, blob(callID), Int64(cseq), flow.transport.parameterName,
-      flow.remote.description, flow.local.description, blob(userAgent),
-      path.isEmpty ? nil : blob(Array(path.joined(separator: [UInt8(ascii: "\n")]))), instanceID.map { blob($0) },
-      regID.map { Int64($0) },
-    ]
+  /// The columns of `binding` behind the user, in their order.
+  fileprivate func write(into row: inout RowWriter) {
+    row.blob(contact)
+    row.integer(q.map { Int64($0) })
+    row.integer(expires)
+    row.blob(callID)
+    row.integer(Int64(cseq))
+    row.text(flow.transport.parameterName)
+    row.text(flow.remote.description)
+    row.text(flow.local.description)
+    row.blob(userAgent)
+    row.blob(path.isEmpty ? nil : Array(path.joined(separator: [UInt8(ascii: "\n")]))[...])
+    row.blob(instanceID)
+    row.integer(regID.map { Int64($0) })
   }
 }
-
-private func blob(_ bytes: some Collection<UInt8>) -> Data { Data(bytes) }
 
 private func bytes(_ row: Row, _ column: String) -> [UInt8]? { (row[column] as Data?).map(Array.init) }

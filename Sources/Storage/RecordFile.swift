@@ -45,7 +45,7 @@ public final class RecordFile: Sendable {
       try handle.seekToEnd()
     }
     for record in records {
-      text += format == .csv ? record.csvLine : record.json.text
+      text += format == .csv ? record.csvLine : record.json
       text += "\n"
     }
     do {

@@ -23,7 +23,7 @@ public final class RecordStore: RecordSink {
   private let clock: any Clock<Duration>
   private let wallClock: @Sendable () -> Int64
   private let logger: Logger
-  private let queues: [WriteBehind<CallRecord>]
+  private let queues: [WriteBehind<PendingRecord>]
 
   /// - Parameter wallClock: Milliseconds since 1970.
   public init(
@@ -36,9 +36,9 @@ public final class RecordStore: RecordSink {
     self.wallClock = wallClock
     self.logger = logger
     func queue(
-      _ place: String, _ delay: Duration, _ write: @escaping @Sendable ([CallRecord]) async throws -> Void
-    ) -> WriteBehind<CallRecord> {
-      var queue = WriteBehind<CallRecord>.Settings(what: "call records to \(place)", delay: delay)
+      _ place: String, _ delay: Duration, _ write: @escaping @Sendable ([PendingRecord]) async throws -> Void
+    ) -> WriteBehind<PendingRecord> {
+      var queue = WriteBehind<PendingRecord>.Settings(what: "call records to \(place)", delay: delay)
       queue.capacity = settings.capacity
       return WriteBehind(queue, clock: clock, logger: logger, write: write)
     }
@@ -46,12 +46,12 @@ public final class RecordStore: RecordSink {
     for (path, format) in [(settings.csv, RecordFile.Format.csv), (settings.jsonLines, .jsonLines)] {
       guard let path else { continue }
       let file = RecordFile(path: path, format: format)
-      queues.append(queue(path, Self.fileDelay) { try await file.append($0) })
+      queues.append(queue(path, Self.fileDelay) { try await file.append($0.map { $0.make() }) })
     }
     self.queues = queues
   }
 
-  public func append(_ record: CallRecord) {
+  public func append(_ record: PendingRecord) {
     for queue in queues { queue.offer(record) }
   }
 

@@ -67,6 +67,39 @@ enum Schema {
           CREATE INDEX call_callee ON call (callee, start_ms);
           """)
     }
+    // Ordered by time and by nothing else: each index of another order would cost a record more than the record does.
+    migrator.registerMigration("2: calls by their end") { db in
+      try db.execute(
+        sql: """
+          CREATE TABLE call_by_end (
+            id TEXT NOT NULL,
+            -- milliseconds since 1970
+            start_ms INTEGER NOT NULL,
+            answer_ms INTEGER,
+            end_ms INTEGER NOT NULL,
+            caller TEXT NOT NULL,
+            caller_name TEXT NOT NULL,
+            callee TEXT NOT NULL,
+            context TEXT NOT NULL,
+            user TEXT,
+            source TEXT NOT NULL,
+            generation INTEGER NOT NULL,
+            status INTEGER NOT NULL,
+            -- Q.850
+            cause INTEGER NOT NULL,
+            ended_by TEXT NOT NULL,
+            -- JSON
+            attempts TEXT NOT NULL,
+            vars TEXT NOT NULL,
+            media TEXT NOT NULL,
+            script_error TEXT,
+            PRIMARY KEY (end_ms, id)
+          ) STRICT, WITHOUT ROWID;
+          INSERT INTO call_by_end SELECT * FROM call ORDER BY end_ms;
+          DROP TABLE call;
+          ALTER TABLE call_by_end RENAME TO call;
+          """)
+    }
     return migrator
   }
 }

@@ -9,7 +9,10 @@ public final class RecordedCalls: RecordSink {
 
   public init() {}
 
-  public func append(_ record: CallRecord) { kept.withLock { $0.append(record) } }
+  public func append(_ record: PendingRecord) {
+    let made = record.make()
+    kept.withLock { $0.append(made) }
+  }
   public var all: [CallRecord] { kept.withLock { $0 } }
 }
 

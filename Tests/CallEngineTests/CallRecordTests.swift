@@ -21,7 +21,7 @@ import Testing
   @Test("JSON has the names of the dialplan language")
   func json() {
     #expect(
-      record.json.text == """
+      record.json == """
         {"id":"0100002a","start":"2025-12-31T23:59:59.999Z","answer":"2026-01-01T00:00:02.000Z",\
         "end":"2026-01-01T00:01:02.500Z","duration_ms":62501,"setup_ms":2001,"talk_ms":60500,"from":"1000",\
         "from_name":"Al, \\"the\\" boss","to":"1001","context":"internal","user":"1000","source":"udp:192.0.2.1:5070",\

@@ -38,6 +38,29 @@ struct DatabaseTests {
     #expect(nowhere?.description.hasPrefix("/proc/nowhere/n.db: ") == true)
   }
 
+  @Test("calls of a database of the first form are kept when it is opened by this one")
+  func secondForm() async throws {
+    let folder = try TemporaryFolder()
+    try Data().write(to: URL(fileURLWithPath: folder.file("n.db")))
+    let old = try DatabaseQueue(path: folder.file("n.db"))
+    try Schema.migrator.migrate(old, upTo: "1: users, bindings, calls")
+    try await old.write { db in
+      for n in 1...3 {
+        try db.execute(
+          sql: """
+            INSERT INTO call VALUES (?, 1, NULL, ?, '1000', '', '1001', 'internal', NULL, 's', 1, 486, 17, 'callee', '[]',
+            '{}', '[]', NULL)
+            """, arguments: ["c\(n)", 10 - n])
+      }
+    }
+    try old.close()
+    let database = try Storage.Database.open(.file(folder.file("n.db")))
+    let ids = try await database.read { try String.fetchAll($0, sql: "SELECT id FROM call ORDER BY end_ms") }
+    #expect(ids == ["c3", "c2", "c1"])
+    try await database.insert([record("d")])
+    #expect(try await database.callCount() == 4)
+  }
+
   private func user(_ name: String, realm: String = "a.example") -> StoredUser {
     StoredUser(
       name: name, realm: realm, ha1MD5: bytes("0123456789abcdef"), ha1SHA256: bytes("fedcba9876543210"),

@@ -65,7 +65,7 @@ struct RecordStoreTests {
     await run.value
     #expect(try folder.text("records/cdr.csv").split(separator: "\n").count == 3)
     #expect(try folder.text("records/cdr.csv").hasPrefix(CallRecord.csvHeader + "\n" + record("a").csvLine + "\n"))
-    #expect(try folder.text("cdr.jsonl") == record("a").json.text + "\n" + record("b").json.text + "\n")
+    #expect(try folder.text("cdr.jsonl") == record("a").json + "\n" + record("b").json + "\n")
     let reopened = try Storage.Database.open(.file(try folder.afterKill(of: "n.db")))
     #expect(try await reopened.callCount() == 2)
     #expect(store.dropped == 0)

@@ -10,8 +10,8 @@ extension CallRecord {
     let fields: [String] = [
       id, WallTime.text(startMs), answerMs.map(WallTime.text) ?? "", WallTime.text(endMs), String(durationMs),
       String(talkMs), from, fromName, to, context, user ?? "", source, String(generation), String(status),
-      String(cause.value), cause.name, endedBy.rawValue, attemptsJSON.text, varsJSON.text, scriptError ?? "",
-      mediaJSON.text,
+      String(cause.value), cause.name, endedBy.rawValue, attemptsJSON, varsJSON, scriptError ?? "",
+      mediaJSON,
     ]
     var line: [UInt8] = []
     line.reserveCapacity(512)

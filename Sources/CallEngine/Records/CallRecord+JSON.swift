@@ -1,69 +1,113 @@
 extension CallRecord {
   /// Everything the record holds, with the names of the dialplan language (snake case). Times are ISO 8601 in UTC.
-  public var json: JSONValue {
-    .object([
-      .init("id", .string(id)),
-      .init("start", .string(WallTime.text(startMs))),
-      .init("answer", .optional(answerMs.map(WallTime.text))),
-      .init("end", .string(WallTime.text(endMs))),
-      .init("duration_ms", .integer(durationMs)),
-      .init("setup_ms", .integer(setupMs)),
-      .init("talk_ms", .integer(talkMs)),
-      .init("from", .string(from)),
-      .init("from_name", .string(fromName)),
-      .init("to", .string(to)),
-      .init("context", .string(context)),
-      .init("user", .optional(user)),
-      .init("source", .string(source)),
-      .init("generation", .integer(Int64(generation))),
-      .init("status", .integer(Int64(status))),
-      .init("cause", .integer(Int64(cause.value))),
-      .init("cause_name", .string(cause.name)),
-      .init("ended_by", .string(endedBy.rawValue)),
-      .init("attempts", attemptsJSON),
-      .init("vars", varsJSON),
-      .init("script_error", .optional(scriptError)),
-      .init("media", mediaJSON),
-    ])
+  public func write(into json: inout JSONWriter) {
+    json.open("{")
+    json.member("id", id)
+    json.member("start", WallTime.text(startMs))
+    json.member("answer", answerMs.map(WallTime.text))
+    json.member("end", WallTime.text(endMs))
+    json.member("duration_ms", durationMs)
+    json.member("setup_ms", setupMs)
+    json.member("talk_ms", talkMs)
+    json.member("from", from)
+    json.member("from_name", fromName)
+    json.member("to", to)
+    json.member("context", context)
+    json.member("user", user)
+    json.member("source", source)
+    json.member("generation", Int64(generation))
+    json.member("status", Int64(status))
+    json.member("cause", Int64(cause.value))
+    json.member("cause_name", cause.name)
+    json.member("ended_by", endedBy.rawValue)
+    json.name("attempts")
+    writeAttempts(into: &json)
+    json.name("vars")
+    writeVars(into: &json)
+    json.member("script_error", scriptError)
+    json.name("media")
+    writeMedia(into: &json)
+    json.close("}")
+  }
+
+  public var json: String { CallRecord.text(write) }
+  var attemptsJSON: String { CallRecord.text(writeAttempts) }
+  var varsJSON: String { CallRecord.text(writeVars) }
+  var mediaJSON: String { CallRecord.text(writeMedia) }
+
+  private static func text(_ write: (inout JSONWriter) -> Void) -> String {
+    var json = JSONWriter()
+    write(&json)
+    return json.text
   }
 
   /// The attempts alone, as one column of a table keeps them.
-  public var attemptsJSON: JSONValue { .array(attempts.map(\.json)) }
-  public var varsJSON: JSONValue { .object(vars.map { JSONValue.Member($0.name, $0.value) }) }
-  public var mediaJSON: JSONValue { .array(media.map(\.json)) }
+  public func writeAttempts(into json: inout JSONWriter) {
+    json.open("[")
+    for attempt in attempts { attempt.write(into: &json) }
+    json.close("]")
+  }
+
+  public func writeVars(into json: inout JSONWriter) {
+    json.open("{")
+    for one in vars {
+      json.name(one.name)
+      json.value(one.value)
+    }
+    json.close("}")
+  }
+
+  public func writeMedia(into json: inout JSONWriter) {
+    json.open("[")
+    for leg in media { leg.write(into: &json) }
+    json.close("]")
+  }
 }
 
 extension CallRecord.Attempt {
-  public var json: JSONValue {
-    .object([
-      .init("target", .string(target)),
-      .init("uri", .string(uri)),
-      .init("ip", .string(ip)),
-      .init("status", .integer(Int64(status))),
-      .init("cause", .integer(Int64(cause.value))),
-      .init("provisional", .array(provisional.map { .integer(Int64($0)) })),
-      .init("early_media", .bool(earlyMedia)),
-      .init("ms", .integer(ms)),
-    ])
+  fileprivate func write(into json: inout JSONWriter) {
+    json.open("{")
+    json.member("target", target)
+    json.member("uri", uri)
+    json.member("ip", ip)
+    json.member("status", Int64(status))
+    json.member("cause", Int64(cause.value))
+    json.name("provisional")
+    json.open("[")
+    for status in provisional { json.value(Int64(status)) }
+    json.close("]")
+    json.name("early_media")
+    json.value(earlyMedia)
+    json.member("ms", ms)
+    json.close("}")
   }
 }
 
 extension CallRecord.LegMedia {
-  public var json: JSONValue {
-    .object([
-      .init("leg", .string(leg)),
-      .init("remote", .string(remote)),
-      .init("codec", .string(codec)),
-      .init("packets_in", .count(packetsIn)),
-      .init("packets_out", .count(packetsOut)),
-      .init("bytes_in", .count(bytesIn)),
-      .init("bytes_out", .count(bytesOut)),
-      .init("lost", .count(lost)),
-      .init("jitter_ms", .number(jitterMs)),
-    ])
+  fileprivate func write(into json: inout JSONWriter) {
+    json.open("{")
+    json.member("leg", leg)
+    json.member("remote", remote)
+    json.member("codec", codec)
+    json.member("packets_in", Int64(clamping: packetsIn))
+    json.member("packets_out", Int64(clamping: packetsOut))
+    json.member("bytes_in", Int64(clamping: bytesIn))
+    json.member("bytes_out", Int64(clamping: bytesOut))
+    json.member("lost", Int64(clamping: lost))
+    json.name("jitter_ms")
+    json.value(jitterMs)
+    json.close("}")
   }
 }
 
-extension JSONValue {
-  fileprivate static func count(_ value: UInt64) -> JSONValue { .integer(Int64(clamping: value)) }
+extension JSONWriter {
+  fileprivate mutating func member(_ name: StaticString, _ text: String?) {
+    self.name(name)
+    value(text)
+  }
+
+  fileprivate mutating func member(_ name: StaticString, _ number: Int64) {
+    self.name(name)
+    value(number)
+  }
 }

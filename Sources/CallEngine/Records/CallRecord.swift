@@ -151,8 +151,20 @@ extension CallRecord {
   }
 }
 
+/// A finished call whose record is still to be made: what the shard hands over costs it one allocation, and texts are
+/// written by whoever keeps them, off its loop.
+public struct PendingRecord: Sendable {
+  public let make: @Sendable () -> CallRecord
+
+  public init(_ make: @escaping @Sendable () -> CallRecord) { self.make = make }
+}
+
 /// Where finished calls go.
 public protocol RecordSink: Sendable {
   /// Called from a shard's loop: never blocks, never fails. What does not fit is counted and dropped by the sink.
-  func append(_ record: CallRecord)
+  func append(_ record: PendingRecord)
+}
+
+extension RecordSink {
+  public func append(_ record: CallRecord) { append(PendingRecord { record }) }
 }

@@ -5,34 +5,31 @@ import SIPMessage
 import SIPTransaction
 
 extension CallShard {
-  /// What is kept of a call that is over.
-  func record(_ call: Call) -> CallRecord {
-    let invite = call.invite
-    let hangup = call.hangup
+  /// What is kept of a call that is over. Only values are gathered here.
+  func record(_ call: Call) -> PendingRecord {
+    let (id, invite, context, generation) = (call.id, call.invite, call.context, call.script.number)
+    let (account, trunk, scriptError) = (call.account, call.trunk, call.scriptError)
+    let (start, answer, end) = (
+      call.startMilliseconds, call.answerMilliseconds, call.endMilliseconds ?? services.wallClock()
+    )
+    let (attempts, vars, statistics) = (call.attempts, call.vars, call.statistics)
+    let status = call.isAnswered ? 200 : call.hangup?.status ?? 480
+    let cause = call.hangup?.cause ?? .normalUnspecified
     let side: CallRecord.Side =
-      switch hangup?.side {
+      switch call.hangup?.side {
       case .caller: .caller
       case .callee: .callee
       case .system, nil: .system
       }
-    return CallRecord(
-      id: call.id, startMs: call.startMilliseconds, answerMs: call.answerMilliseconds,
-      endMs: call.endMilliseconds ?? services.wallClock(),
-      from: String(decoding: invite.from.uri.decodedUser ?? [], as: UTF8.self),
-      fromName: invite.from.displayName ?? "",
-      to: String(decoding: invite.requestURI.decodedUser ?? [], as: UTF8.self), context: call.context,
-      user: call.account?.name ?? call.trunk,
-      source: "\(invite.flow.transport.parameterName):\(invite.flow.remote)", generation: call.script.number,
-      status: call.isAnswered ? 200 : hangup?.status ?? 480, cause: hangup?.cause ?? .normalUnspecified, endedBy: side,
-      attempts: call.attempts.map(\.record),
-      vars: call.vars.map { .init(String(decoding: $0.key, as: UTF8.self), JSONValue($0.value)) },
-      scriptError: call.scriptError,
-      media: call.statistics.map { leg, codec, value in
-        CallRecord.LegMedia(
-          leg: leg, remote: value.source?.description ?? "", codec: codec, packetsIn: value.packetsIn,
-          packetsOut: value.packetsOut,
-          bytesIn: value.bytesIn, bytesOut: value.bytesOut, lost: UInt64(max(0, value.lost)), jitterMs: value.jitterMs)
-      })
+    return PendingRecord {
+      CallRecord(
+        id: id, startMs: start, answerMs: answer, endMs: end, from: text(invite.from.uri.decodedUser),
+        fromName: invite.from.displayName ?? "", to: text(invite.requestURI.decodedUser), context: context,
+        user: account?.name ?? trunk, source: "\(invite.flow.transport.parameterName):\(invite.flow.remote)",
+        generation: generation, status: status, cause: cause, endedBy: side, attempts: attempts.map(\.record),
+        vars: vars.map { .init(text($0.key), JSONValue($0.value)) }, scriptError: scriptError,
+        media: statistics.map { CallRecord.LegMedia(leg: $0.leg, codec: $0.codec, $0.value) })
+    }
   }
 
   func snapshot() -> ShardSnapshot {
@@ -47,6 +44,17 @@ extension CallShard {
       },
       transactions: transactionCount, timers: wheel.count,
       generations: scripts.map { ($0.number, $0.calls, $0.vm.memoryInUse) })
+  }
+}
+
+private func text(_ octets: [UInt8]?) -> String { String(decoding: octets ?? [], as: UTF8.self) }
+
+extension CallRecord.LegMedia {
+  fileprivate init(leg: String, codec: String, _ value: MediaStatistics) {
+    self.init(
+      leg: leg, remote: value.source?.description ?? "", codec: codec, packetsIn: value.packetsIn,
+      packetsOut: value.packetsOut, bytesIn: value.bytesIn, bytesOut: value.bytesOut,
+      lost: UInt64(max(0, value.lost)), jitterMs: value.jitterMs)
   }
 }
 

@@ -2,9 +2,15 @@ import NetCore
 
 /// The phones: whole calls and registrations, one after the other.
 final class Calls {
-  let meter = Meter()
+  let meter: Meter
+  private let users: ClosedRange<Int>
   /// 100 calls a second, each held for 0.1 s: transactions of the last 32 s linger, as in a running server.
   let pace = Instant.Span.milliseconds(10)
+
+  init(users: ClosedRange<Int> = 1000...1999) {
+    self.users = users
+    meter = Meter(users: users)
+  }
 
   private func expect(_ condition: Bool, _ what: String) {
     if !condition { fatalError("\(what); sent: \(meter.sent.map { String(decoding: $0.bytes, as: UTF8.self) })") }
@@ -49,7 +55,7 @@ final class Calls {
   }
 
   func register(_ n: Int) {
-    let user = 1000 + n % 1000
+    let user = users.lowerBound + n % users.count
     meter.receive(Texts.register(n, user: user, cseq: 1), from: Server.stranger)
     let challenge = meter.lines(to: Server.stranger).last!
     expect(challenge[0].contains("401"), "no challenge")

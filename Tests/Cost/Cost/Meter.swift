@@ -8,7 +8,7 @@ import Synchronization
 
 /// Brings messages to the shard as the transport does, and counts what that costs once `isCounting`.
 final class Meter {
-  let server = Server()
+  let server: Server
   private(set) var now = Instant.zero
   var isCounting = false
   private(set) var messages = 0
@@ -17,7 +17,10 @@ final class Meter {
   private(set) var nanoseconds = 0
   private(set) var sent: [(bytes: [UInt8], to: Endpoint)] = []
 
-  init() { sent.reserveCapacity(1024) }
+  init(users: ClosedRange<Int>) {
+    server = Server(users: users)
+    sent.reserveCapacity(1024)
+  }
 
   func receive(_ bytes: [UInt8], from remote: Endpoint) {
     sent.removeAll(keepingCapacity: true)

@@ -18,6 +18,7 @@ struct Server {
 
   let shard: CallShard
   let records = CountedRecords()
+  let bindings = BindingTable()
   let ports = Ports()
 
   init(users: ClosedRange<Int> = 1000...1999) {
@@ -36,7 +37,7 @@ struct Server {
     var logger = Logger(label: "cost") { _ in SwiftLogNoOpLogHandler() }
     logger.logLevel = .info
     let services = EngineServices(
-      bindings: BindingTable(), journal: NoJournal(),
+      bindings: bindings, journal: NoJournal(),
       authenticator: DigestAuthenticator(DigestRealm(name: Server.domain), key: Array("sixteen octets!!".utf8)),
       records: records, keyValue: KeyValueStore(), media: ports, counters: EngineCounters(), trace: TraceHub(),
       logger: logger, wallClock: { Wall.milliseconds.load(ordering: .relaxed) })
@@ -71,9 +72,17 @@ enum Wall {
   static let milliseconds = Atomic<Int64>(1_760_000_000_000)
 }
 
+/// Keeps the records that are still to be made, as the queue of the writer does.
 final class CountedRecords: RecordSink {
-  let count = Atomic<Int>(0)
-  func append(_ record: CallRecord) { count.wrappingAdd(1, ordering: .relaxed) }
+  private let kept = Mutex<[PendingRecord]>([])
+  func append(_ record: PendingRecord) { kept.withLock { $0.append(record) } }
+  func take() -> [PendingRecord] {
+    kept.withLock { kept in
+      let all = kept
+      kept.removeAll(keepingCapacity: true)
+      return all
+    }
+  }
 }
 
 struct NoJournal: BindingJournal {

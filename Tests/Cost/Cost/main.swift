@@ -1,43 +1,40 @@
-// What a call, a call with 407 and a REGISTER cost the signalling in allocations, without sockets and on virtual time;
-// under callgrind also in instructions (Scripts/cost). Prints JSON.
+// What a call takes, without a network: allocations, memory, and under callgrind instructions (Scripts/cost). Prints JSON.
 //
-//     Cost call|auth|register [warm] [counted]
-//     Cost held|lingering [warm] [counted]             bytes that stay allocated (Memory.swift)
+//     Cost call|auth|register [warm] [counted]  signalling, on virtual time: allocations and bytes
+//     Cost held|lingering [warm] [counted]      bytes that stay allocated (Memory.swift)
+//     Cost bindings [users]                     memory of so many registered users (Holding.swift)
+//     Cost records [calls] [records]            writes so many records; the difference of two runs under callgrind is the cost
+//     Cost media [calls a second] [seconds]     the media plane, with its threads and sockets (MediaCalls.swift)
+//     Cost packets [calls] [packets]            a relayed packet (MediaPackets.swift)
 import Counting
-import Glibc
+import Foundation
 import NetCore
 
 let arguments = CommandLine.arguments
 let kind = arguments.count > 1 ? arguments[1] : "call"
-let warm = arguments.count > 2 ? Int(arguments[2])! : 2000
-let counted = arguments.count > 3 ? Int(arguments[3])! : 1000
-let calls = Calls()
+func number(_ index: Int, else other: Int) -> Int { arguments.count > index ? Int(arguments[index])! : other }
 
 switch kind {
-case "held":
-  print(Memory.held(calls, warm: 100, count: counted))
-  exit(0)
-case "lingering":
-  print(Memory.lingering(calls, warm: 100, count: counted))
-  exit(0)
-default: break
-}
-for n in 0..<warm + counted {
-  calls.meter.isCounting = n >= warm
-  switch kind {
-  case "call": calls.call(n, from: Server.caller, authenticates: false)
-  case "auth": calls.call(n, from: Server.stranger, authenticates: true)
-  case "register": calls.register(n)
-  default: fatalError("call, auth, register, held or lingering")
+case "bindings":
+  Holding.bindings(users: number(2, else: 100_000))
+case "records":
+  let done = DispatchSemaphore(value: 0)
+  let (calls, count) = (number(2, else: 2000), number(3, else: 1000))
+  Task {
+    try await Writing.records(calls: calls, count: count)
+    done.signal()
   }
-  calls.meter.advance(calls.pace)
+  done.wait()
+case "media":
+  var media = MediaCalls(rate: number(2, else: 1000), seconds: number(3, else: 10))
+  media.run()
+case "packets":
+  var packets = MediaPackets(calls: number(2, else: 10), counted: number(3, else: 100_000))
+  exit(packets.run())
+case "held":
+  print(Memory.held(Calls(), warm: 100, count: number(3, else: 1000)))
+case "lingering":
+  print(Memory.lingering(Calls(), warm: 100, count: number(3, else: 1000)))
+default:
+  Signalling.run(kind, warm: number(2, else: 2000), counted: number(3, else: 1000))
 }
-let each = Double(counting_allocations()) / Double(counted)
-let perMessage = Double(counting_allocations()) / Double(calls.meter.messages)
-let bytes = Double(counting_bytes()) / Double(counted)
-print(
-  """
-  {"kind": "\(kind)", "counted": \(counted), "messages": \(Double(calls.meter.messages) / Double(counted)), \
-  "allocations": \(each), "allocations_a_message": \(perMessage), "bytes": \(bytes), \
-  "microseconds": \(Double(calls.meter.nanoseconds) / Double(counted) / 1000)}
-  """)
