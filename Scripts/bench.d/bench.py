@@ -7,7 +7,6 @@ import csv
 import json
 import resource
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,9 +19,8 @@ sys.path.insert(0, str(HERE.parent.parent / "Tests/EndToEnd"))
 import load  # noqa: E402
 import measure  # noqa: E402
 import peers  # noqa: E402
+from media import MediaBench  # noqa: E402
 from harness import ports  # noqa: E402
-from harness.message import Sdp, make_sdp  # noqa: E402
-from harness.phone import Phone  # noqa: E402
 from harness.server import ROOT, TRUSTED, Server, password  # noqa: E402
 from harness.sipp import Sipp  # noqa: E402
 from harness.wait import until  # noqa: E402
@@ -262,92 +260,6 @@ on.invite(internal)
         self.things.remove(server)
         return {"kib": (large - small) / (calls - calls // 10), "idle": round(idle / 1024, 1), "held": count}
 
-    # -- media
-
-    def media(self, rates: list[int], seconds: float, rtpengine: bool) -> None:
-        relay = measure.build(HERE / "relay.c", BUILD / "relay")
-        load = measure.build(HERE / "rtpload.c", BUILD / "rtpload")
-        for rate in rates:
-            calls = rate // 100  # two directions, fifty packets a second each
-            floor = self._guard(lambda: self._run_loop(relay, load, calls, seconds))
-            ours = self._guard(lambda: self._run_media(load, calls, seconds))
-            theirs = self._guard(lambda: self._run_rtpengine(load, calls, seconds)) if rtpengine else None
-            for peer, name in ((floor, "bare C loop"), (theirs, "rtpengine")):
-                if peer is None:
-                    continue
-                self.row("media", f"relayed packet at {rate}/s", "CPU µs", ours and ours["us"], peer["us"], name,
-                         p99_us=f"{ours and ours['p99_us']} against {peer['p99_us']}",
-                         lost=f"{ours and ours['lost']} against {peer['lost']}")
-
-    def _load(self, load: Path, pid: int, ends: list[tuple], seconds: float) -> dict:
-        text = "".join(f"{a} {b} {c} {d}\n" for a, b, c, d in ends)
-        before = measure.cpu_seconds(pid)
-        done = subprocess.run([load, str(seconds)], input=text, capture_output=True, text=True, timeout=seconds * 3 + 30)
-        after = measure.cpu_seconds(pid)
-        if done.returncode != 0:
-            raise AssertionError(f"rtpload: {done.stderr}")
-        result = json.loads(done.stdout)
-        if not result["total"]:
-            raise AssertionError("no packet came back")
-        return {**result, "us": 1e6 * (after - before) / result["total"], "lost": result["sent"] - result["received"]}
-
-    def _phones(self, calls: int) -> list[tuple[int, int]]:
-        """Ports of the two phones of each call, on their own addresses."""
-        first, _ = ports.block(2 * calls)
-        return [(first + 2 * n, first + 2 * n) for n in range(calls)]
-
-    def _run_loop(self, relay: Path, load: Path, calls: int, seconds: float) -> dict:
-        loop = self.keep(peers.Loop(relay, calls))
-        ends = []
-        for (a, b), (port_a, port_b) in zip(loop.pairs, self._phones(calls)):
-            ends += [(TRUSTED, port_a, "127.0.0.1", a), (CALLEE, port_b, "127.0.0.1", b)]
-        result = self._load(load, loop.pid, ends, seconds)
-        self.end(loop)
-        return result
-
-    def _run_media(self, load: Path, calls: int, seconds: float) -> dict:
-        class Stopped:  # a phone is closed, not stopped
-            def __init__(self, phone):
-                self.phone = phone
-
-            def stop(self):
-                self.phone.close()
-
-        server = self.server("127.0.0.8:1", media_ports=4 * calls + 40)
-        callee = Phone(server, "1001", ip=CALLEE)
-        caller = Phone(server, "1000", ip=TRUSTED)
-        kept = [self.keep(Stopped(callee)), self.keep(Stopped(caller))]
-        server.write_dialplan(f"""on.invite(function(call)
-  call:dial("sip:1001@{CALLEE}:{callee.port}", {{ ringback = "180" }})
-end)""")
-        server.run("reload")
-        ends, dialogs = [], []
-        for port_a, port_b in self._phones(calls):
-            a = caller.call("1001", make_sdp(TRUSTED, port_a, formats=(0,)))
-            b = callee.incoming()
-            b.reply(200, "OK", body=make_sdp(CALLEE, port_b, formats=(0,)))
-            to_a = a.answered().sdp
-            b.expect_request("ACK")
-            to_b = b.invite.sdp
-            ends += [(TRUSTED, port_a, to_a.ip, to_a.port), (CALLEE, port_b, to_b.ip, to_b.port)]
-            dialogs.append(a)
-        result = self._load(load, server.process.pid, ends, seconds)
-        self.end(*kept)
-        server.kill()
-        self.things.remove(server)
-        return result
-
-    def _run_rtpengine(self, load: Path, calls: int, seconds: float) -> dict:
-        engine = self.keep(peers.Rtpengine(self.folder / f"rtpengine-{calls}", calls))
-        ends = []
-        for number, (port_a, port_b) in enumerate(self._phones(calls)):
-            to_b, to_a = engine.call(number, make_sdp(TRUSTED, port_a, formats=(0,)), make_sdp(CALLEE, port_b, formats=(0,)))
-            a, b = Sdp(to_a), Sdp(to_b)
-            ends += [(TRUSTED, port_a, a.ip, a.port), (CALLEE, port_b, b.ip, b.port)]
-        result = self._load(load, engine.pid, ends, seconds)
-        self.end(engine)
-        return result
-
 
 def table(machine: dict, rows: list[dict]) -> str:
     """Markdown, as the README has it."""
@@ -406,7 +318,11 @@ def main() -> int:
         bench.memory(300 if options.quick else 2000)
     if "media" in parts:
         print("media: G.711, 20 ms, both ways", flush=True)
-        bench.media([5000] if options.quick else [5000, 20000, 50000], 8 if options.quick else 12, rtpengine)
+        media = MediaBench(bench, BUILD, rtpengine)
+        if options.quick:
+            media.run([5000], rounds=1, seconds=8, most=None)
+        else:
+            media.run([5000, 20000, 50000], rounds=4, seconds=3, most=80000)
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps({"machine": machine, "quick": options.quick, "rows": bench.rows}, indent=2) + "\n")
     print(f"\n{table(machine, bench.rows)}\n\nwritten to {options.json}")

@@ -94,7 +94,7 @@ class Rtpengine(Peer):
         with (folder / "rtpengine.log").open("wb") as log:
             self.process = subprocess.Popen(
                 tied("rtpengine", "--foreground", "--config-file=none", "--table=-1", "--interface=127.0.0.1", "--log-level=3",
-                 "--log-stderr", f"--listen-ng=127.0.0.1:{self.port}", f"--port-min={first}", f"--port-max={last}"),
+                 "--log-stderr", "--timeout=3600", f"--listen-ng=127.0.0.1:{self.port}", f"--port-min={first}", f"--port-max={last}"),
                 stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=folder)
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.settimeout(0.5)

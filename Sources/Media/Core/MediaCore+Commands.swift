@@ -81,7 +81,7 @@ extension MediaCore {
   }
 
   private mutating func setMap(_ slot: Int, _ map: PayloadMap) {
-    for type in 0..<128 { slots[slot].map[type] = map.table[type] }
+    slots[slot].map = map.flat
   }
 
   /// Takes a leg out of its bridge, both ways, or out of its echo.
@@ -99,8 +99,10 @@ extension MediaCore {
   }
 
   private mutating func close(_ slot: Int) {
-    let released = id(slot)
-    events.removeAll { $0.event.endpoint == released && !$0.event.outlivesRelease }
+    if hasPerishable {
+      let released = id(slot)
+      events.removeAll { $0.event.endpoint == released && !$0.event.outlivesRelease }
+    }
     if slots[slot].generator >= 0 { remove(Int(slots[slot].generator)) }
     unroute(slot)
     unwatch(slot)

@@ -13,6 +13,8 @@ struct MediaCore: ~Copyable {
   let worker: UInt16
 
   var events: [(owner: UInt32, event: MediaEvent)] = []
+  /// Whether one of `events` may be of an endpoint that is released before it is taken, and then is not to be told.
+  var hasPerishable = false
   /// Slots whose lease has ended.
   var released: [UInt32] = []
   /// Slots whose sockets have to be disconnected, so that anybody can be heard again.
@@ -81,7 +83,10 @@ struct MediaCore: ~Copyable {
     return Int(id.slot)
   }
 
-  mutating func emit(_ slot: Int, _ event: MediaEvent) { events.append((slots[slot].owner, event)) }
+  mutating func emit(_ slot: Int, _ event: MediaEvent) {
+    events.append((slots[slot].owner, event))
+    if !event.outlivesRelease { hasPerishable = true }
+  }
 
   /// A lease begins. The generation is the pool's.
   mutating func open(slot: UInt32, generation: UInt32, owner: UInt32, now: Instant) {

@@ -2,19 +2,32 @@ import CNet
 import Glibc
 import Synchronization
 
-/// What a worker is told, in order.
-enum WorkerInput: Sendable {
-  case open(slot: UInt32, generation: UInt32, owner: UInt32)
-  case commands([MediaCommand])
-  case loaded(key: UInt64, [AudioClip], failure: String?)
+/// What a worker is told. Leases come first: a slot is leased again only when its worker has said that it is free.
+struct WorkerInputs: Sendable {
+  typealias Lease = (slot: UInt32, generation: UInt32, owner: UInt32)
+  typealias Clips = (key: UInt64, clips: [AudioClip], failure: String?)
+
+  var leases: [Lease] = []
+  /// In the order in which they were given.
+  var commands: [MediaCommand] = []
+  /// Files that were read.
+  var clips: [Clips] = []
+
+  var isEmpty: Bool { leases.isEmpty && commands.isEmpty && clips.isEmpty }
+
+  mutating func removeAll() {
+    leases.removeAll(keepingCapacity: leases.capacity < 4096)
+    commands.removeAll(keepingCapacity: commands.capacity < 4096)
+    clips.removeAll()
+  }
 }
 
 /// The way into a worker. A wake-up costs more than all else here, so only a worker that sleeps deeply is woken: one that
-/// has had something to do within the last moments looks by itself every 20 ms, and before it handles any packet. Most
-/// commands only say what shall become of packets; the others can wait as long as a tick of a tone.
+/// has had something to do within the last moments looks by itself every 50 ms, and before it handles any packet. Most
+/// commands only say what shall become of packets; the others can wait as long as nobody hears it.
 final class CommandRing: Sendable {
   private struct State {
-    var inputs: [WorkerInput] = []
+    var inputs = WorkerInputs()
     /// The eventfd has been written since the worker last took.
     var isWoken = false
     /// The worker sleeps until it is called.
@@ -26,8 +39,8 @@ final class CommandRing: Sendable {
   private let isStopped = Atomic<Bool>(false)
   let wakeDescriptor: Int32
 
-  /// So many waiting inputs are memory enough.
-  private static let patience = 256
+  /// So many waiting commands are memory enough.
+  private static let patience = 1024
 
   init() throws(MediaError) {
     wakeDescriptor = cnet_eventfd(0)
@@ -36,11 +49,28 @@ final class CommandRing: Sendable {
 
   deinit { close(wakeDescriptor) }
 
-  func append(_ input: WorkerInput) {
-    let wakes = state.withLock { state in
-      state.inputs.append(input)
+  /// A lease. Nobody is woken for it, as nothing happens to it before a command or a packet comes.
+  func open(slot: UInt32, generation: UInt32, owner: UInt32) {
+    state.withLock { state in
+      state.inputs.leases.append((slot, generation, owner))
       isFilled.store(true, ordering: .releasing)
-      guard !state.isWoken, state.isAsleep || state.inputs.count >= Self.patience else { return false }
+    }
+  }
+
+  /// A batch of commands of this worker. They are copied, so that the caller's array stays his own and is used again.
+  func append(_ commands: some Sequence<MediaCommand>) {
+    add { $0.commands.append(contentsOf: commands) }
+  }
+
+  func loaded(_ key: UInt64, _ clips: [AudioClip], failure: String?) {
+    add { $0.clips.append((key, clips, failure)) }
+  }
+
+  @inline(__always) private func add(_ change: (inout WorkerInputs) -> Void) {
+    let wakes = state.withLock { state in
+      change(&state.inputs)
+      isFilled.store(true, ordering: .releasing)
+      guard !state.isWoken, state.isAsleep || state.inputs.commands.count >= Self.patience else { return false }
       state.isWoken = true
       return true
     }
@@ -59,8 +89,8 @@ final class CommandRing: Sendable {
 
   var stopped: Bool { isStopped.load(ordering: .acquiring) }
 
-  /// All that waits, into an array that is reused. False: nothing did.
-  func take(into inputs: inout [WorkerInput]) -> Bool {
+  /// All that waits, in exchange for what is empty and is filled next. False: nothing did.
+  func take(into inputs: inout WorkerInputs) -> Bool {
     guard isFilled.load(ordering: .acquiring) else { return false }
     state.withLock { state in
       swap(&state.inputs, &inputs)

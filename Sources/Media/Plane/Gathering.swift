@@ -1,10 +1,11 @@
 import NetCore
 
 /// How long a worker lets packets gather before it looks at the sockets again. Waking a thread costs as much as relaying
-/// a packet, or more; where packets come close together one wake-up shall serve some four of them. The wait gets shorter
-/// as the rate grows and never exceeds `limit`. There is none where it gains nothing: when packets are rare, and when
-/// they gather by themselves, be it that many come, that they come in bursts, or that the processor is busy elsewhere.
-/// Which of these holds is measured, without waiting, for a short while every quarter of a second.
+/// a packet, or more; where packets come close together one wake-up shall serve several of them: some four, and as many as
+/// come in a quarter of a millisecond where they are more. The wait never exceeds `limit`. There is none where it gains
+/// nothing: when packets are rare, and when they gather by themselves, be it that they come in bursts, or that the
+/// processor is busy elsewhere. Which of these holds is measured, without waiting, for a short while every quarter of a
+/// second.
 struct Gathering {
   private let limit: Instant.Span
   private var windowStart: Instant
@@ -18,10 +19,10 @@ struct Gathering {
   private static let window = Instant.Span.milliseconds(10)
   private static let windowsBetweenProbes = 25
   private static let packetsAWake: Int64 = 4
+  /// Nanoseconds that nobody hears, of which a dense stream may have as many packets as come.
+  private static let unheard: Int64 = 250_000
   /// A wait that gathers fewer packets than this is none.
   private static let worthwhile: Int64 = 2
-  /// Nanoseconds between packets, 40,000 of them a second, below which a wait is too short to be worth its own cost.
-  private static let crowded: Int64 = 25_000
 
   init(limit: Instant.Span, now: Instant) {
     self.limit = limit
@@ -51,11 +52,11 @@ struct Gathering {
     }
     isProbing = false
     windowsToProbe = Self.windowsBetweenProbes
-    let interval = elapsed.nanoseconds / max(packets, 1)
-    let gathering = min(interval * Self.packetsAWake, limit.nanoseconds)
-    let isUseful = interval >= Self.crowded && gathering >= interval * Self.worthwhile
+    let interval = max(elapsed.nanoseconds / max(packets, 1), 1)
+    let gathering = min(max(interval * Self.packetsAWake, Self.unheard), limit.nanoseconds)
+    let isUseful = gathering >= interval * Self.worthwhile
     // Half as many come together already: let them.
-    let isNatural = packets * 2 >= wakes * Self.packetsAWake
+    let isNatural = packets * 2 >= wakes * (gathering / interval)
     wait = isUseful && !isNatural ? Instant.Span(nanoseconds: gathering) : .zero
   }
 }

@@ -82,9 +82,9 @@ final class MediaHelper: Sendable {
           do throws(ClipLoader.Failure) {
             var clips: [AudioClip] = []
             for path in paths { clips.append(try loader.load(path)) }
-            rings[worker].append(.loaded(key: key, clips, failure: nil))
+            rings[worker].loaded(key, clips, failure: nil)
           } catch {
-            rings[worker].append(.loaded(key: key, [], failure: error.message))
+            rings[worker].loaded(key, [], failure: error.message)
           }
         }
       }

@@ -121,7 +121,7 @@ public final class MediaPlane: Sendable {
         workers[worker].ring.nudge()
         continue
       }
-      workers[worker].ring.append(.open(slot: lease.slot, generation: lease.generation, owner: owner))
+      workers[worker].ring.open(slot: lease.slot, generation: lease.generation, owner: owner)
       if isLow { helper.fill() }
       return MediaPort(
         id: MediaEndpointID(worker: UInt16(worker), slot: lease.slot, generation: lease.generation),
@@ -133,16 +133,19 @@ public final class MediaPlane: Sendable {
   /// In order for each worker, and without waiting.
   public func send(_ commands: [MediaCommand]) {
     guard !commands.isEmpty else { return }
-    for command in commands {
-      guard case .release(let id) = command, Int(id.worker) < workers.count,
+    let all = commands.span
+    for n in all.indices {
+      guard case .release(let id) = all[n], Int(id.worker) < workers.count,
         Int(id.slot) < capacity
       else { continue }
       // From here on no event of it is delivered.
       _ = workers[Int(id.worker)].ports.base[Int(id.slot)].leased.compareExchange(
         expected: id.generation, desired: 0, ordering: .releasing)
     }
-    for worker in workers where commands.contains(where: { Int($0.endpoint.worker) == worker.index }) {
-      worker.ring.append(.commands(commands))
+    if workers.count == 1 { return workers[0].ring.append(commands) }
+    for worker in workers {
+      let own = commands.lazy.filter { Int($0.endpoint.worker) == worker.index }
+      if own.contains(where: { _ in true }) { worker.ring.append(own) }
     }
   }
 

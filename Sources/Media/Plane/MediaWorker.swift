@@ -28,7 +28,7 @@ final class MediaWorker: @unchecked Sendable {
   private static let generatedBatch = 64
   /// For so long after the last packet or command the worker looks for commands by itself, and so often.
   private static let attention = Instant.Span.milliseconds(200)
-  private static let glance = Generator.interval
+  private static let glance = Instant.Span.milliseconds(50)
 
   init(
     index: Int, capacity: Int, gathering: Instant.Span, deliver: @escaping Deliver
@@ -60,7 +60,7 @@ final class MediaWorker: @unchecked Sendable {
       ready.deallocate()
       packet.deallocate()
     }
-    var inputs: [WorkerInput] = []
+    var inputs = WorkerInputs()
     var now = MediaClock.now()
     var lastInput = now
     var gathering = Gathering(limit: gatheringLimit, now: now)
@@ -70,7 +70,8 @@ final class MediaWorker: @unchecked Sendable {
       if count > 0 { lastInput = now }
       if ring.take(into: &inputs) {
         lastInput = now
-        obey(&core, &inputs, now: now)
+        obey(&core, inputs, now: now)
+        inputs.removeAll()
         settle(&core, pool: pool, helper: helper, now: now)
       }
       for i in 0..<max(count, 0) {
@@ -93,7 +94,8 @@ final class MediaWorker: @unchecked Sendable {
       relayed.store(core.relayed, ordering: .relaxed)
       generated.store(core.generatedPackets, ordering: .relaxed)
       strays.store(core.strays, ordering: .relaxed)
-      if count > 0, gathering.wait > .zero { cnet_pause(gathering.wait.nanoseconds) }
+      // A full batch says that more are there already.
+      if gathering.wait > .zero, count > 0, count < Self.batch { cnet_pause(gathering.wait.nanoseconds) }
     }
   }
 
@@ -155,18 +157,14 @@ final class MediaWorker: @unchecked Sendable {
     cnet_send_to(ports.base[made.slot].control, packet, made.count, &destination)
   }
 
-  private func obey(_ core: inout MediaCore, _ inputs: inout [WorkerInput], now: Instant) {
-    for input in inputs {
-      switch input {
-      case .open(let slot, let generation, let owner):
-        core.open(slot: slot, generation: generation, owner: owner, now: now)
-      case .commands(let commands):
-        for command in commands where command.endpoint.worker == UInt16(index) { core.apply(command, now: now) }
-      case .loaded(let key, let clips, let failure):
-        core.loaded(key, clips, failure: failure, now: now)
-      }
+  private func obey(_ core: inout MediaCore, _ inputs: borrowing WorkerInputs, now: Instant) {
+    for lease in inputs.leases {
+      core.open(slot: lease.slot, generation: lease.generation, owner: lease.owner, now: now)
     }
-    inputs.removeAll(keepingCapacity: inputs.capacity < 4096)
+    // One that names an endpoint of another worker finds no slot here.
+    let commands = inputs.commands.span
+    for n in commands.indices { core.apply(commands[n], now: now) }
+    for file in inputs.clips { core.loaded(file.key, file.clips, failure: file.failure, now: now) }
   }
 
   /// Everything that an input has left behind besides packets.
@@ -179,18 +177,35 @@ final class MediaWorker: @unchecked Sendable {
     }
     for load in core.loads { helper.load(worker: index, key: load.key, paths: load.paths) }
     core.loads.removeAll()
-    guard !core.events.isEmpty else { return }
-    var events = core.events
-    core.events.removeAll(keepingCapacity: true)
-    // Its owner may have released an endpoint while the event was on its way.
-    events.removeAll { entry in
-      let id = entry.event.endpoint
-      return !entry.event.outlivesRelease
-        && ports.base[Int(id.slot)].leased.load(ordering: .acquiring) != id.generation
+    if !core.events.isEmpty { report(&core) }
+  }
+
+  private func report(_ core: inout MediaCore) {
+    if core.hasPerishable {
+      // Its owner may have released an endpoint while the event was on its way.
+      core.events.removeAll { entry in
+        let id = entry.event.endpoint
+        return !entry.event.outlivesRelease
+          && ports.base[Int(id.slot)].leased.load(ordering: .acquiring) != id.generation
+      }
+      core.hasPerishable = false
     }
-    while let owner = events.first?.owner {
-      deliver(owner, events.filter { $0.owner == owner }.map(\.event))
-      events.removeAll { $0.owner == owner }
+    while let owner = core.events.first?.owner {
+      let events = events(core, of: owner)
+      if events.count == core.events.count {
+        core.events.removeAll(keepingCapacity: true)
+      } else {
+        core.events.removeAll { $0.owner == owner }
+      }
+      deliver(owner, events)
     }
+  }
+
+  private func events(_ core: borrowing MediaCore, of owner: UInt32) -> [MediaEvent] {
+    let all = core.events.span
+    var events: [MediaEvent] = []
+    events.reserveCapacity(all.count)
+    for n in all.indices where all[n].owner == owner { events.append(all[n].event) }
+    return events
   }
 }

@@ -8,7 +8,7 @@ import Synchronization
 ///
 ///     unbound ──► ready ──► leased ──► resting ──► leased …
 ///
-/// Its lock is a leaf, held for a few queue operations; and for binding only where nothing is ready.
+/// Its lock is a leaf, held for a few queue operations; and for making sockets only where nothing is ready.
 final class PortPool: Sendable {
   struct Lease {
     var slot: UInt32
@@ -34,7 +34,7 @@ final class PortPool: Sendable {
     /// Ports are handed out in an order that a stranger cannot guess at once: `start + n × stride`.
     let start: Int
     let stride: Int
-    /// Held by somebody else when they were tried.
+    /// Held by somebody else when they were tried, as a rule.
     var skipped: [UInt16] = []
     var ready: [Queue<UInt32>]
     var resting: [Queue<(slot: UInt32, since: Instant)>]
@@ -144,26 +144,26 @@ final class PortPool: Sendable {
     }
   }
 
-  /// Binds ahead, a few pairs at a time so that no lease waits long.
+  /// Binds ahead. The sockets are made outside of the lock, so that no lease waits for them.
   func fill() {
     for worker in homes.indices {
       for index in configuration.addresses.indices {
-        var isDone = false
-        while !isDone {
-          state.withLock { state in
-            for _ in 0..<4 {
-              guard state.families[index].ready[worker].count < configuration.ahead, !state.isClosed,
-                let slot = bind(&state, index, worker)
-              else {
-                isDone = true
-                return
-              }
-              state.families[index].ready[worker].append(slot)
-            }
+        while let port = state.withLock({ next(&$0, index, worker) }) {
+          let sockets = open(configuration.addresses[index], port)
+          let goesOn = state.withLock { state in
+            guard let slot = adopt(&state, sockets, index, worker, port) else { return isTaken(sockets) }
+            state.families[index].ready[worker].append(slot)
+            return true
           }
+          if !goesOn { break }
         }
       }
     }
+  }
+
+  private func next(_ state: inout State, _ index: Int, _ worker: Int) -> UInt16? {
+    guard state.families[index].ready[worker].count < configuration.ahead, !state.isClosed else { return nil }
+    return nextPort(&state, index)
   }
 
   /// Pairs that are ready for an address: what `fill` achieved.
@@ -175,26 +175,32 @@ final class PortPool: Sendable {
     state.bound < capacity && state.families[index].tried < state.families[index].count
   }
 
-  private func bind(_ state: inout State, _ index: Int, _ worker: Int) -> UInt32? {
-    while canBind(state, index) {
-      let port = state.families[index].nextPort
+  /// The next port to try; it counts as bound until `adopt` says that it is not.
+  private func nextPort(_ state: inout State, _ index: Int) -> UInt16? {
+    guard canBind(state, index) else { return nil }
+    defer {
       state.families[index].tried += 1
-      switch bindPair(&state, index, worker, port) {
-      case .success(let slot): return slot
-      case .failure(.portTaken): state.families[index].skipped.append(port)
-      case .failure(.impossible):
-        state.families[index].tried -= 1
-        return nil
-      }
+      state.bound += 1
+    }
+    return state.families[index].nextPort
+  }
+
+  private func bind(_ state: inout State, _ index: Int, _ worker: Int) -> UInt32? {
+    while let port = nextPort(&state, index) {
+      let sockets = open(configuration.addresses[index], port)
+      if let slot = adopt(&state, sockets, index, worker, port) { return slot }
+      if !isTaken(sockets) { return nil }
     }
     // The last resort: those that were held by somebody else may be free by now.
     for _ in 0..<min(8, state.families[index].skipped.count) where state.bound < capacity {
       let port = state.families[index].skipped.removeFirst()
-      if case .success(let slot) = bindPair(&state, index, worker, port) { return slot }
-      state.families[index].skipped.append(port)
+      state.bound += 1
+      if let slot = adopt(&state, open(configuration.addresses[index], port), index, worker, port) { return slot }
     }
     return nil
   }
+
+  private typealias Sockets = Result<(rtp: Int32, control: Int32), BindFailure>
 
   private enum BindFailure: Error {
     /// By another process: the next one may do.
@@ -205,10 +211,12 @@ final class PortPool: Sendable {
     init(_ error: Int32) { self = error == EADDRINUSE || error == EACCES ? .portTaken : .impossible }
   }
 
-  private func bindPair(
-    _ state: inout State, _ index: Int, _ worker: Int, _ port: UInt16
-  ) -> Result<UInt32, BindFailure> {
-    var address = cnet_address(Endpoint(state.families[index].address, port))
+  private func isTaken(_ sockets: Sockets) -> Bool {
+    if case .failure(.portTaken) = sockets { true } else { false }
+  }
+
+  private func open(_ ip: IPAddress, _ port: UInt16) -> Sockets {
+    var address = cnet_address(Endpoint(ip, port))
     let rtp = cnet_udp_socket(&address, Int32(configuration.dscp), 0)
     guard rtp >= 0 else { return .failure(BindFailure(-rtp)) }
     address.port += 1
@@ -217,22 +225,36 @@ final class PortPool: Sendable {
       Glibc.close(rtp)
       return .failure(BindFailure(-control))
     }
+    return .success((rtp, control))
+  }
+
+  /// Gives a pair its slot. Nil: there is none, and the port is put aside.
+  private func adopt(
+    _ state: inout State, _ sockets: Sockets, _ index: Int, _ worker: Int, _ port: UInt16
+  ) -> UInt32? {
     let slot = state.slots[worker]
-    let home = homes[worker]
-    (home.slots + slot).initialize(
-      to: PortSlot(rtp: rtp, control: control, port: port, familyIndex: state.families[index].index))
-    for (descriptor, mark) in [(rtp, 0), (control, 1)] as [(Int32, UInt64)] {
-      var event = epoll_event(events: EPOLLIN.rawValue, data: epoll_data_t(u64: UInt64(slot) << 1 | mark))
-      guard epoll_ctl(home.epoll, EPOLL_CTL_ADD, descriptor, &event) == 0 else {
-        Glibc.close(rtp)
-        Glibc.close(control)
-        return .failure(.impossible)
+    if case .success(let pair) = sockets {
+      if !state.isClosed, listen(pair.rtp, UInt64(slot) << 1, worker),
+        listen(pair.control, UInt64(slot) << 1 | 1, worker)
+      {
+        (homes[worker].slots + slot).initialize(
+          to: PortSlot(
+            rtp: pair.rtp, control: pair.control, port: port, familyIndex: state.families[index].index))
+        state.slots[worker] += 1
+        state.generations[worker].append(0)
+        return UInt32(slot)
       }
+      Glibc.close(pair.rtp)
+      Glibc.close(pair.control)
     }
-    state.slots[worker] += 1
-    state.generations[worker].append(0)
-    state.bound += 1
-    return .success(UInt32(slot))
+    state.families[index].skipped.append(port)
+    state.bound -= 1
+    return nil
+  }
+
+  private func listen(_ descriptor: Int32, _ mark: UInt64, _ worker: Int) -> Bool {
+    var event = epoll_event(events: EPOLLIN.rawValue, data: epoll_data_t(u64: mark))
+    return epoll_ctl(homes[worker].epoll, EPOLL_CTL_ADD, descriptor, &event) == 0
   }
 
   /// Nothing is leased afterwards. The workers must have ended.
