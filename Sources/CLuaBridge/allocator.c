@@ -7,13 +7,17 @@
 
 #include "internal.h"
 
+/// In front of each block. `place` is where it lies in its page, in units of 16 bytes; 0: it has no page (pages.c).
 typedef struct {
-  uint32_t group, generation;
+  uint64_t group : 24, generation : 30, place : 10;
 } owner;
 
-static void charge(nj_vm *vm, size_t size) {
+static void charge(nj_vm *vm, owner *block, size_t size) {
+  nj_group *group = &vm->groups[vm->group];
+  block->group = vm->group;
+  block->generation = group->generation;
   vm->used += size;
-  vm->groups[vm->group].used += size;
+  group->used += size;
 }
 
 static void refund(nj_vm *vm, const owner *block, size_t size) {
@@ -21,6 +25,30 @@ static void refund(nj_vm *vm, const owner *block, size_t size) {
   nj_group *group = &vm->groups[block->group];
   // A later holder of the slot owes nothing for what an earlier one left behind.
   if (group->generation == block->generation) group->used -= size;
+}
+
+static owner *take(nj_vm *vm, size_t size) {
+  size += sizeof(owner);
+  uint32_t place = 0;
+  owner *block = size <= NJ_POOLED ? nj_page_take(vm, size, &place) : malloc(size);
+  if (block) block->place = place;
+  return block;
+}
+
+static void give(nj_vm *vm, owner *block) {
+  if (block->place) nj_page_give(vm, block, block->place);
+  else free(block);
+}
+
+/// The block with room for `size`, its first `kept` bytes as they were; NULL: there is no memory, and it is untouched.
+static owner *resize(nj_vm *vm, owner *block, size_t kept, size_t size) {
+  if (!block->place && sizeof(owner) + size > NJ_POOLED) return realloc(block, sizeof(owner) + size);
+  if (block->place && nj_page_fits(block, block->place, sizeof(owner) + size)) return block;
+  owner *moved = take(vm, size);
+  if (!moved) return size < kept ? block : NULL;  // Lua relies on it that less is always there
+  memcpy(moved + 1, block + 1, kept < size ? kept : size);
+  give(vm, block);
+  return moved;
 }
 
 bool nj_fault(nj_vm *vm) {
@@ -87,7 +115,7 @@ void *nj_allocate(void *context, void *pointer, size_t old_size, size_t new_size
   if (new_size == 0) {
     if (block) {
       refund(vm, block, old_size);
-      free(block);
+      give(vm, block);
     }
     return NULL;
   }
@@ -101,13 +129,12 @@ void *nj_allocate(void *context, void *pointer, size_t old_size, size_t new_size
       if (vm->running) nj_hook_every(vm->running, 1);
     }
   }
-  owner before = block ? *block : (owner){0, 0};
-  owner *moved = realloc(block, sizeof(owner) + new_size);
+  owner before = {0};
+  if (block) before = *block;
+  owner *moved = block ? resize(vm, block, old_size, new_size) : take(vm, new_size);
   if (!moved) return NULL;
   if (block) refund(vm, &before, old_size);
-  moved->group = vm->group;
-  moved->generation = vm->groups[vm->group].generation;
-  charge(vm, new_size);
+  charge(vm, moved, new_size);
   if (new_size > old_size && !vm->lifted) nj_check_caps(vm);
   return moved + 1;
 }

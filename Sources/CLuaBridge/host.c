@@ -159,10 +159,19 @@ static int memory_limit(lua_State *L) {
   return 1;
 }
 
+/// typed(table, metatable): setmetatable without its checks; the table.
+static int typed(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  lua_setmetatable(L, 1);
+  return 1;
+}
+
 void nj_open_host(lua_State *L) {
   static const luaL_Reg functions[] = {{"host", host},   {"ask", ask}, {"fail", fail},
                                        {"where", where}, {"tag", tag}, {"memory_limit", memory_limit},
-                                       {NULL, NULL}};
+                                       {"typed", typed}, {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);
   lua_pushlightuserdata(L, NULL);
   lua_setfield(L, -2, "json_null");  // not nil in a table, nil for the host

@@ -1,6 +1,7 @@
 // Shared by the bridge's files; not seen by Swift.
 //
 //   allocator.c   memory: who owns a block, caps, the failing allocator of the tests
+//   pages.c       small blocks by size
 //   limits.c      thread CPU: the count hook, slices, how a group is ended so that no pcall sees it
 //   values.c      Lua values to flat bytes and back
 //   host.c        host(), ask(), fail(): what a prelude calls
@@ -26,6 +27,8 @@ enum { TASK_FREE, TASK_READY, TASK_RUNNING, TASK_EVICTED };
 /// What one library call may loop over without a hook.
 #define NJ_MAX_LOOP (1 << 20)
 #define NJ_NO_TASK UINT32_MAX
+/// The largest block, with its owner, that lies in a page (pages.c): a coroutine's stack still does.
+#define NJ_POOLED 1024
 /// Coroutines kept for the next tasks: making one and collecting it costs as much as the rest of a short task.
 #define NJ_IDLE 32
 #define NJ_PRELUDE_PREFIX "=[nightjar]"
@@ -35,11 +38,13 @@ typedef struct {
   size_t length, capacity;
 } nj_buffer;
 
+typedef struct nj_page nj_page;
+
 typedef struct {
   uint64_t id;
   size_t used;        // bytes of live blocks that it allocated last
   int64_t cpu;        // ns, finished steps
-  uint32_t generation;  // told apart from an earlier holder of the slot in block headers
+  uint32_t generation;  // told apart from an earlier holder of the slot in block headers; 30 bits
   uint32_t tasks;
   uint32_t next_free;
   uint8_t breach;
@@ -75,6 +80,7 @@ struct nj_vm {
   bool starved;  // an allocation was refused in this step, or a buffer could not grow
   bool evict;    // a group other than the running one is to be dropped after this step
   uint64_t allocations, fail_at, fail_end;
+  nj_page *pages[NJ_POOLED / 16];  // by size: those with room
 
   nj_group *groups;
   uint32_t group_count, group_free, group;
@@ -102,7 +108,7 @@ struct nj_vm {
   char **op_names;
   char *op_storage;
   int32_t op_count;
-  int anchors, internals, preludes;  // references in the registry
+  int anchors, internals, preludes, names, records;  // references in the registry
   lua_CFunction insert, remove, concat, unpack, move, sort, rep, byte, utf8_length, xpcall, setmetatable_;
 };
 
@@ -126,6 +132,12 @@ bool nj_append(nj_vm *vm, nj_buffer *buffer, const void *bytes, size_t length);
 void nj_check_caps(nj_vm *vm);
 void nj_after_collection(nj_vm *vm);
 void nj_breach(nj_vm *vm, uint32_t group, uint8_t kind);
+
+// pages.c
+void *nj_page_take(nj_vm *vm, size_t size, uint32_t *place);
+void nj_page_give(nj_vm *vm, void *block, uint32_t place);
+bool nj_page_fits(void *block, uint32_t place, size_t size);
+void nj_pages_free(nj_vm *vm);
 
 // limits.c
 void nj_hook(lua_State *L, lua_Debug *record);

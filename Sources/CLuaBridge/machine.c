@@ -29,10 +29,16 @@ static int open_body(lua_State *L) {
   lua_newtable(L);
   vm->anchors = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_newtable(L);
+  vm->names = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_newtable(L);
   nj_open_host(L);
   nj_open_chunks(L);
   lua_newtable(L);
   lua_setfield(L, -2, "entries");
+  lua_newtable(L);  // by a group's id, what preludes keep for it
+  lua_pushvalue(L, -1);
+  vm->records = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_setfield(L, -2, "records");
   lua_newtable(L);
   lua_setfield(L, -2, "OP");
   vm->internals = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -51,7 +57,7 @@ nj_vm *nj_new(const nj_limits *limits, nj_host host, void *context, const char *
   vm->context = context;
   vm->group_free = vm->task_free = UINT32_MAX;
   vm->task = NJ_NO_TASK;
-  vm->anchors = vm->internals = vm->preludes = LUA_NOREF;
+  vm->anchors = vm->internals = vm->preludes = vm->names = vm->records = LUA_NOREF;
   nj_fail_allocation(vm, fail_at, fail_count);
   if (script_directory) vm->script_directory = strdup(script_directory);
   nj_step out = {0};
@@ -79,6 +85,7 @@ void nj_free(nj_vm *vm) {
   vm->group = 0;
   vm->fail_at = 0;
   if (vm->main) lua_close(vm->main);
+  nj_pages_free(vm);
   free(vm->out.bytes);
   free(vm->text.bytes);
   free(vm->trace.bytes);
@@ -142,6 +149,22 @@ bool nj_operations(nj_vm *vm, const char *names, size_t length, nj_step *out) {
   for (int32_t i = 0; i < count; i++, name += strlen(name) + 1) vm->op_names[i] = name;
   vm->op_count = count;
   return load(&r, operations_body);
+}
+
+static int names_body(lua_State *L) {
+  const request *r = lua_touserdata(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, r->vm->names);
+  lua_Integer count = 0;
+  for (size_t at = 0; at < r->length; at += strlen(r->source + at) + 1) {
+    lua_pushstring(L, r->source + at);
+    lua_rawseti(L, -2, ++count);
+  }
+  return 0;
+}
+
+bool nj_names(nj_vm *vm, const char *names, size_t length, nj_step *out) {
+  request r = {vm, names, NULL, length, out};
+  return load(&r, names_body);
 }
 
 static int run_chunk(lua_State *L, const request *r, int arguments) {

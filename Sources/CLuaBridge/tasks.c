@@ -10,7 +10,7 @@
 /// Makes room for one more in an array that doubles.
 static bool grow(nj_vm *vm, void **array, uint32_t count, size_t size) {
   if (count & (count - 1)) return true;  // full only at powers of two
-  if (count >= 1u << 30 || nj_fault(vm)) return false;
+  if (count >= 1u << 24 || nj_fault(vm)) return false;
   void *moved = realloc(*array, size * (count ? (size_t)count * 2 : 1));
   if (moved) *array = moved;
   return moved != NULL;
@@ -30,14 +30,24 @@ uint32_t nj_group_open(nj_vm *vm, uint64_t id) {
   return slot;
 }
 
+/// Nil into a table of Lua takes no memory, so this cannot fail.
+static void set_nil(nj_vm *vm, int reference, lua_Integer key) {
+  lua_State *L = vm->main;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, reference);
+  lua_pushnil(L);
+  lua_rawseti(L, -2, key);
+  lua_pop(L, 1);
+}
+
 void nj_group_close(nj_vm *vm, uint32_t slot) {
   if (slot == 0 || slot >= vm->group_count || !vm->groups[slot].open) return;
   for (uint32_t i = 0; vm->groups[slot].tasks && i < vm->task_count; i++) {
     if (vm->tasks[i].state != TASK_FREE && vm->tasks[i].group == slot) nj_drop_task(vm, i);
   }
   nj_group *group = &vm->groups[slot];
+  set_nil(vm, vm->records, (lua_Integer)group->id);
   group->open = false;
-  group->generation++;
+  group->generation = (group->generation + 1) & ((1u << 30) - 1);
   group->used = 0;
   group->next_free = vm->group_free;
   vm->group_free = slot;
@@ -64,14 +74,10 @@ static uint32_t reserve_task(nj_vm *vm, uint32_t group) {
   return slot;
 }
 
-/// Lets go of the coroutine. Nil into a table of Lua takes no memory, so this cannot fail.
+/// Lets go of the coroutine.
 static void unanchor(nj_vm *vm, uint32_t slot) {
   if (!vm->tasks[slot].thread) return;
-  lua_State *L = vm->main;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, vm->anchors);
-  lua_pushnil(L);
-  lua_rawseti(L, -2, (lua_Integer)slot + 1);
-  lua_pop(L, 1);
+  set_nil(vm, vm->anchors, (lua_Integer)slot + 1);
   vm->tasks[slot].thread = NULL;
 }
 
@@ -121,6 +127,8 @@ size_t nj_evicted(nj_vm *vm, uint64_t *ids, size_t room) {
   memmove(vm->evicted, vm->evicted + count, vm->evicted_count * sizeof *ids);
   return count;
 }
+
+size_t nj_evicted_count(const nj_vm *vm) { return vm->evicted_count; }
 
 // MARK: steps
 

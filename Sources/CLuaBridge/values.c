@@ -58,24 +58,34 @@ static void encode_table(lua_State *L, encoder *e, int index) {
   }
   luaL_checkstack(L, 6, "too many nested tables");
   e->path[e->depth++] = identity;
-  bool is_array;
-  uint32_t entries = measure(L, index, &is_array);
-  nj_steps(L, entries);
-  count(L, e, is_array ? NJ_ARRAY : NJ_TABLE, entries);
+  bool is_array = false;
+  uint32_t entries = 0;
+  if (lua_rawlen(L, index) > 0) {
+    entries = measure(L, index, &is_array);
+    nj_steps(L, entries);
+  }
   if (is_array) {
+    count(L, e, NJ_ARRAY, entries);
     for (uint32_t i = 1; i <= entries; i++) {
       lua_rawgeti(L, index, i);
       encode(L, e, lua_gettop(L));
       lua_pop(L, 1);
     }
   } else {
+    size_t place = e->vm->out.length;
+    count(L, e, NJ_TABLE, 0);
+    entries = 0;
     lua_pushnil(L);
     while (lua_next(L, index)) {
       int value = lua_gettop(L);
       encode(L, e, value - 1);
       encode(L, e, value);
       lua_pop(L, 1);
+      entries++;
     }
+    nj_steps(L, entries);
+    if (entries == 0) e->vm->out.bytes[place] = NJ_ARRAY;  // what is empty is a list as well
+    memcpy(e->vm->out.bytes + place + 1, &entries, 4);
   }
   e->depth--;
 }
@@ -137,12 +147,39 @@ void nj_encode(lua_State *L, int first, int count, const char *what) {
 typedef struct {
   const uint8_t *at, *end;
   int depth;
+  int names;  // where on the stack the strings of nj_names are
 } decoder;
 
 static void take(lua_State *L, decoder *d, void *into, size_t length) {
   if ((size_t)(d->end - d->at) < length) luaL_error(L, "flat values end too early");
   memcpy(into, d->at, length);
   d->at += length;
+}
+
+static void decode(lua_State *L, decoder *d);
+
+static void decode_table(lua_State *L, decoder *d, uint8_t kind) {
+  uint32_t entries;
+  take(L, d, &entries, 4);
+  if ((size_t)(d->end - d->at) < entries) luaL_error(L, "flat values end too early");
+  if (++d->depth > NJ_MAX_DEPTH) luaL_error(L, "the host's tables nest deeper than %d", NJ_MAX_DEPTH);
+  luaL_checkstack(L, 6, "too many nested tables");
+  lua_createtable(L, kind == NJ_ARRAY ? (int)entries : 0, kind == NJ_TABLE ? (int)entries : 0);
+  for (uint32_t i = 1; i <= entries; i++) {
+    if (kind == NJ_ARRAY) {
+      decode(L, d);
+      lua_rawseti(L, -2, i);
+      continue;
+    }
+    uint8_t key = d->at < d->end ? *d->at : NJ_NIL;
+    decode(L, d);
+    if (key == NJ_NIL || (key == NJ_NUMBER && lua_tonumber(L, -1) != lua_tonumber(L, -1))) {
+      luaL_error(L, "the host's table has a key that cannot be one");
+    }
+    decode(L, d);
+    lua_rawset(L, -3);
+  }
+  d->depth--;
 }
 
 static void decode(lua_State *L, decoder *d) {
@@ -172,40 +209,30 @@ static void decode(lua_State *L, decoder *d) {
       d->at += length;
       break;
     }
-    case NJ_ARRAY:
-    case NJ_TABLE: {
-      uint32_t entries;
-      take(L, d, &entries, 4);
-      if ((size_t)(d->end - d->at) < entries) luaL_error(L, "flat values end too early");
-      if (++d->depth > NJ_MAX_DEPTH) luaL_error(L, "the host's tables nest deeper than %d", NJ_MAX_DEPTH);
-      luaL_checkstack(L, 6, "too many nested tables");
-      lua_createtable(L, kind == NJ_ARRAY ? (int)entries : 0, kind == NJ_TABLE ? (int)entries : 0);
-      for (uint32_t i = 1; i <= entries; i++) {
-        if (kind == NJ_TABLE) {
-          decode(L, d);
-          if (lua_isnil(L, -1) || (lua_type(L, -1) == LUA_TNUMBER && lua_tonumber(L, -1) != lua_tonumber(L, -1))) {
-            luaL_error(L, "the host's table has a key that cannot be one");
-          }
-        }
-        decode(L, d);
-        if (kind == NJ_TABLE) lua_rawset(L, -3);
-        else lua_rawseti(L, -2, i);
-      }
-      d->depth--;
+    case NJ_NAME: {
+      uint8_t name;
+      take(L, d, &name, 1);
+      if (lua_rawgeti(L, d->names, (lua_Integer)name + 1) != LUA_TSTRING) luaL_error(L, "no name %d is known", name);
       break;
     }
+    case NJ_ARRAY:
+    case NJ_TABLE: decode_table(L, d, kind); break;
     default: luaL_error(L, "flat values have an unknown tag %d", kind);
   }
 }
 
 /// Pushes the values and returns how many they are.
 int nj_decode(lua_State *L, const uint8_t *bytes, size_t length) {
-  decoder d = {bytes, bytes + length, 0};
+  if (length == 0) return 0;
+  luaL_checkstack(L, 3, "too many values");
+  lua_rawgeti(L, LUA_REGISTRYINDEX, nj_of(L)->names);
+  decoder d = {bytes, bytes + length, 0, lua_gettop(L)};
   int pushed = 0;
   while (d.at < d.end) {
     luaL_checkstack(L, 2, "too many values");
     decode(L, &d);
     pushed++;
   }
+  lua_remove(L, d.names);
   return pushed;
 }

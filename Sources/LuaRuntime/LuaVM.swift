@@ -18,7 +18,7 @@ public struct LuaTask: Hashable, Sendable {
 public enum LuaStep: Sendable, Equatable {
   case finished([LuaValue])
   /// A prelude's `ask(op, …)`: resume the task with the answer.
-  case asked(op: Int32, args: [LuaValue])
+  case asked(op: Int32, args: LuaArguments)
   /// The task has used its turn: resume it later, without values.
   case sliced
   case failed(LuaFailure)
@@ -26,6 +26,8 @@ public enum LuaStep: Sendable, Equatable {
 
 /// The answer to a prelude's `host(op, …)`.
 public enum HostReply: Sendable {
+  /// The values are in the writer that came with the call.
+  case written
   case values([LuaValue])
   /// An error at the author's line.
   case raise(String)
@@ -35,31 +37,36 @@ public enum HostReply: Sendable {
 
 /// One sandboxed Lua machine: preludes, then the user's script, then tasks. Not Sendable: one a shard and generation.
 public final class LuaVM {
-  public typealias Host = (_ op: Int32, _ task: LuaTask, _ group: UInt64, _ args: [LuaValue]) -> HostReply
+  public typealias Host = (
+    _ op: Int32, _ task: LuaTask, _ group: UInt64, _ args: LuaArguments, _ reply: LuaWriter
+  ) -> HostReply
 
   private var machine: OpaquePointer?
   private let bridge: HostBridge
-  private var arguments = FlatWriter()
+  private let arguments = LuaWriter()
+  /// What the last `asked` handed over, for the next one to lie in.
+  private var asked: [UInt8] = []
   private var groups: [UInt64: UInt32] = [0: 0]
 
   /// - Parameters:
   ///   - preludes: chunks that make the language; their errors are told as `[nightjar] name:line`.
   ///   - operations: names of the host's operations; the index is the op number, the preludes see the table `OP`.
+  ///   - names: strings that the host writes by their number (`LuaWriter.name`), 256 at most.
   ///   - scriptDirectory: where `require` may read; nil: nowhere.
   ///   - host: must not call into the machine.
   public convenience init(
-    preludes: [(name: String, source: [UInt8])], operations: [String], limits: LuaLimits = LuaLimits(),
-    scriptDirectory: String?, host: @escaping Host
+    preludes: [(name: String, source: [UInt8])], operations: [String], names: [String] = [],
+    limits: LuaLimits = LuaLimits(), scriptDirectory: String?, host: @escaping Host
   ) throws(LuaFailure) {
     try self.init(
-      preludes: preludes, operations: operations, limits: limits, scriptDirectory: scriptDirectory,
+      preludes: preludes, operations: operations, names: names, limits: limits, scriptDirectory: scriptDirectory,
       failAllocation: (at: 0, count: 0), host: host)
   }
 
   /// For tests: allocations from the `at`-th on (1 = the first) fail, `count` of them.
   init(
-    preludes: [(name: String, source: [UInt8])], operations: [String], limits: LuaLimits, scriptDirectory: String?,
-    failAllocation: (at: UInt64, count: UInt64), host: @escaping Host
+    preludes: [(name: String, source: [UInt8])], operations: [String], names: [String] = [], limits: LuaLimits,
+    scriptDirectory: String?, failAllocation: (at: UInt64, count: UInt64), host: @escaping Host
   ) throws(LuaFailure) {
     bridge = HostBridge(host)
     var flat = nj_limits(
@@ -70,8 +77,13 @@ public final class LuaVM {
       &flat, HostBridge.call, Unmanaged.passUnretained(bridge).toOpaque(), scriptDirectory, failAllocation.at,
       failAllocation.count)
     guard let machine else { throw LuaFailure(kind: .memoryLimit, message: "not enough memory") }
-    let names = operations.flatMap { Array($0.utf8CString) }
-    try check { step in names.withUnsafeBufferPointer { nj_operations(machine, $0.baseAddress, $0.count, &step) } }
+    let flatOperations = operations.flatMap { Array($0.utf8CString) }
+    try check { step in
+      flatOperations.withUnsafeBufferPointer { nj_operations(machine, $0.baseAddress, $0.count, &step) }
+    }
+    precondition(names.count <= 256, "a name's number is one octet")
+    let flatNames = names.flatMap { Array($0.utf8CString) }
+    try check { step in flatNames.withUnsafeBufferPointer { nj_names(machine, $0.baseAddress, $0.count, &step) } }
     try prelude("sandbox", PackageResources.sandbox_lua)
     for prelude in preludes { try self.prelude(prelude.name, prelude.source) }
   }
@@ -93,26 +105,49 @@ public final class LuaVM {
 
   /// Starts `entry`, a function that a prelude registered, as a task of `group`: the call that memory and CPU are
   /// charged to. Group 0 is the machine's own and is limited a step at a time.
-  public func start(entry: String, args: [LuaValue] = [], group: UInt64) -> (LuaTask, LuaStep) {
+  public func start(entry: String, args: LuaFlat = [], group: UInt64) -> (LuaTask, LuaStep) {
+    args.bytes.withUnsafeBufferPointer { start(entry, $0.baseAddress, $0.count, group) }
+  }
+
+  /// The same with arguments that need not be kept.
+  public func start(entry: String, group: UInt64, write: (LuaWriter) -> Void) -> (LuaTask, LuaStep) {
+    arguments.clear()
+    write(arguments)
+    return start(entry, arguments.bytes, arguments.count, group)
+  }
+
+  private func start(
+    _ entry: String, _ arguments: UnsafePointer<UInt8>?, _ length: Int, _ group: UInt64
+  ) -> (LuaTask, LuaStep) {
     let machine = live
     guard let slot = slot(of: group) else {
       return (.none, .failed(LuaFailure(kind: .memoryLimit, message: "not enough memory")))
     }
-    var step = nj_step()
-    arguments.write(args)
+    var flat = nj_step()
     var entry = entry
-    entry.withUTF8 {
-      nj_start(machine, slot, $0.baseAddress, $0.count, arguments.bytes, arguments.count, &step)
-    }
-    return (LuaTask(slot: step.slot, generation: step.generation), LuaStep(step))
+    entry.withUTF8 { nj_start(machine, slot, $0.baseAddress, $0.count, arguments, length, &flat) }
+    return (LuaTask(slot: flat.slot, generation: flat.generation), step(flat))
   }
 
-  public func resume(_ task: LuaTask, with values: [LuaValue] = []) -> LuaStep {
+  public func resume(_ task: LuaTask, with values: LuaFlat = []) -> LuaStep {
     let machine = live
-    var step = nj_step()
-    arguments.write(values)
-    nj_resume(machine, task.slot, task.generation, arguments.bytes, arguments.count, &step)
-    return LuaStep(step)
+    var flat = nj_step()
+    values.bytes.withUnsafeBufferPointer {
+      nj_resume(machine, task.slot, task.generation, $0.baseAddress, $0.count, &flat)
+    }
+    return step(flat)
+  }
+
+  private func step(_ step: nj_step) -> LuaStep {
+    switch Int(step.status) {
+    case NJ_FINISHED:
+      if step.length == 0 { return .finished([]) }
+      var results: [UInt8] = []
+      return .finished(LuaArguments(step.bytes, step.length, in: &results).values)
+    case NJ_ASKED: return .asked(op: step.op, args: LuaArguments(step.bytes, step.length, in: &asked))
+    case NJ_SLICED: return .sliced
+    default: return .failed(LuaFailure(step))
+    }
   }
 
   /// Ends a task: its pending `<close>` handlers run within the call's limits. Returns what went wrong in them.
@@ -142,9 +177,10 @@ public final class LuaVM {
 
   /// Calls that were ended because the machine was full and they held the most. Each is told once; ask after a step.
   public func evictedGroups() -> [UInt64] {
+    guard nj_evicted_count(live) > 0 else { return [] }
     var ids: [UInt64] = Array(repeating: 0, count: 64)
     let count = nj_evicted(live, &ids, ids.count)
-    return count == 0 ? [] : Array(ids.prefix(count))
+    return Array(ids.prefix(count))
   }
 
   /// Bytes.
@@ -193,7 +229,8 @@ public final class LuaVM {
 /// The way from C into the host closure.
 private final class HostBridge {
   private let host: LuaVM.Host
-  private var reply = FlatWriter()
+  private let reply = LuaWriter()
+  private var arguments: [UInt8] = []
   var isInHost = false
 
   init(_ host: @escaping LuaVM.Host) { self.host = host }
@@ -201,34 +238,38 @@ private final class HostBridge {
   static let call: nj_host = { context, op, slot, generation, group, arguments, length, out in
     guard let context, let out else { return }
     let bridge = Unmanaged<HostBridge>.fromOpaque(context)._withUnsafeGuaranteedRef { $0 }
+    let reply = bridge.reply
+    reply.clear()
     bridge.isInHost = true
-    let reply = bridge.host(
-      op, LuaTask(slot: slot, generation: generation), group, FlatReader.values(arguments, length))
+    let answer = bridge.host(
+      op, LuaTask(slot: slot, generation: generation), group,
+      LuaArguments(arguments, length, in: &bridge.arguments), reply)
     bridge.isInHost = false
-    switch reply {
-    case .values(let values): bridge.reply.write(values)
+    switch answer {
+    case .written: break
+    case .values(let values): reply.write(values)
     case .raise(let message):
-      bridge.reply.write(raw: message)
+      reply.clear()
+      reply.write(raw: message)
       out.pointee.raise = true
     }
-    out.pointee.bytes = bridge.reply.bytes
-    out.pointee.length = bridge.reply.count
+    out.pointee.bytes = reply.bytes
+    out.pointee.length = reply.count
+  }
+}
+
+extension LuaArguments {
+  /// Copies what lies in the machine's memory into a buffer that is used again once nobody holds it.
+  fileprivate init(_ start: UnsafePointer<UInt8>?, _ length: Int, in buffer: inout [UInt8]) {
+    if buffer.capacity > 1 << 16 { buffer = [] }
+    buffer.removeAll(keepingCapacity: true)
+    buffer.append(contentsOf: UnsafeBufferPointer(start: start, count: start == nil ? 0 : length))
+    self.init(bytes: buffer)
   }
 }
 
 private func text(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> String {
   String(decoding: UnsafeBufferPointer(start: bytes, count: bytes == nil ? 0 : count), as: UTF8.self)
-}
-
-extension LuaStep {
-  fileprivate init(_ step: nj_step) {
-    switch Int(step.status) {
-    case NJ_FINISHED: self = .finished(FlatReader.values(step.bytes, step.length))
-    case NJ_ASKED: self = .asked(op: step.op, args: FlatReader.values(step.bytes, step.length))
-    case NJ_SLICED: self = .sliced
-    default: self = .failed(LuaFailure(step))
-    }
-  }
 }
 
 extension LuaFailure {

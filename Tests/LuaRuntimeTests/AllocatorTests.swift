@@ -36,14 +36,14 @@ import Testing
       let vm = try LuaVM(
         preludes: [("test", Array(Machine.prelude.utf8))], operations: ["verb", "service", "log"], limits: LuaLimits(),
         scriptDirectory: nil, failAllocation: phase == .creation ? (at, count) : (0, 0)
-      ) { _, _, _, args in .values(args) }
+      ) { _, _, _, args, _ in .values(args.values) }
       let created = vm.allocations
       vm.failAllocation(at: phase == .loading ? at : 0, count: count)
       try vm.load(source: Array(script.utf8), name: "dialplan.lua")
       let loaded = vm.allocations
       vm.failAllocation(at: phase == .running ? at : 0, count: count)
       var (task, step) = vm.start(entry: "main", args: [1, "x"], group: 1)
-      while case .asked(_, let args) = step { step = vm.resume(task, with: args) }
+      while case .asked(_, let args) = step { step = vm.resume(task, with: LuaFlat(args.values)) }
       task = .none
       switch phase {
       case .creation: took = created

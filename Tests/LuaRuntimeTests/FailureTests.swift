@@ -73,14 +73,14 @@ import Testing
     #expect {
       _ = try LuaVM(
         preludes: [("broken", Array("\nundefined()".utf8))], operations: [], scriptDirectory: nil,
-        host: { _, _, _, _ in .none })
+        host: { _, _, _, _, _ in .none })
     } throws: {
       ($0 as? LuaFailure)?.message == "[nightjar] broken:2: prelude: 'undefined' is not defined"
     }
     #expect {
       _ = try LuaVM(
         preludes: [("ops", Array("return OP.missing".utf8))], operations: ["there"], scriptDirectory: nil,
-        host: { _, _, _, _ in .none })
+        host: { _, _, _, _, _ in .none })
     } throws: {
       ($0 as? LuaFailure)?.message == "[nightjar] ops:1: no operation is named 'missing'"
     }

@@ -29,9 +29,9 @@ final class Machine {
     vm = try LuaVM(
       preludes: [("test", Array(Machine.prelude.utf8))], operations: ["verb", "service", "log"], limits: limits,
       scriptDirectory: directory
-    ) { op, task, group, args in
-      recorder.calls.append((op, task, group, args))
-      return recorder.reply(op, args)
+    ) { op, task, group, args, _ in
+      recorder.calls.append((op, task, group, args.values))
+      return recorder.reply(op, args.values)
     }
     try vm.load(source: Array(script.utf8), name: "dialplan.lua")
   }
@@ -51,12 +51,12 @@ final class Machine {
     _ entry: String, _ args: [LuaValue] = [], group: UInt64 = 1, answer: ([LuaValue]) -> [LuaValue] = { $0 }
   ) -> Run {
     var run = Run()
-    var (task, step) = vm.start(entry: entry, args: args, group: group)
+    var (task, step) = vm.start(entry: entry, args: LuaFlat(args), group: group)
     while run.slices < 100_000 {
       switch step {
       case .asked(_, let args):
-        run.asked.append(args)
-        step = vm.resume(task, with: answer(args))
+        run.asked.append(args.values)
+        step = vm.resume(task, with: LuaFlat(answer(args.values)))
       case .sliced:
         run.slices += 1
         step = vm.resume(task)

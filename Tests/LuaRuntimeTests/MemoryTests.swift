@@ -137,6 +137,44 @@ import Testing
     #expect(machine.run("hold", group: 2).failure?.kind == .memoryLimit)
   }
 
+  @Test("Blocks of every size keep what is in them while they grow and shrink, and all are given back") func sizes()
+    throws
+  {
+    let machine = try Machine(
+      """
+      local function fill(n)
+        local t = {}
+        for i = 1, n do t[i] = i end
+        for i = 1, n do assert(t[i] == i) end
+        return t
+      end
+      task('main', function()
+        local kept = {}
+        for n = 1, 200 do kept[n] = { fill(n), ("x"):rep(n * 7), n } end
+        for n = 2, 200, 2 do kept[n] = nil end
+        for n = 1, 200 do kept[-n] = fill(n) end
+        for n = 1, 199, 2 do
+          assert(#kept[n][1] == n and kept[n][2] == ("x"):rep(n * 7) and kept[n][3] == n)
+        end
+        verb()
+        kept = nil
+        verb()
+      end)
+      """, limits: .patient)
+    machine.vm.collectGarbage()
+    let before = machine.vm.memoryInUse
+    let (task, step) = machine.vm.start(entry: "main", group: 1)
+    #expect(step == .asked(op: 0, args: []))
+    #expect(machine.vm.memory(ofGroup: 1) > 200_000)
+    _ = machine.vm.resume(task)
+    machine.vm.collectGarbage()
+    #expect(machine.vm.memory(ofGroup: 1) < 4_000)
+    #expect(machine.vm.resume(task) == .finished([]))
+    machine.vm.endGroup(1)
+    machine.vm.collectGarbage()
+    #expect(machine.vm.memoryInUse < before + 4_000)
+  }
+
   @Test("Ten thousand suspended tasks take less than 3 KiB each") func suspendedTasks() throws {
     var limits = LuaLimits()
     limits.memoryBytes = 256 << 20

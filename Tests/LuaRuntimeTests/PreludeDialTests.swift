@@ -2,8 +2,9 @@ import LuaRuntime
 import Testing
 
 @Suite struct PreludeDialTests {
-  private static func target(_ text: String, _ more: KeyValuePairs<String, LuaValue> = [:]) -> LuaValue {
-    .table(
+  private static func target(_ text: String, _ more: KeyValuePairs<String, LuaValue>? = nil) -> LuaValue {
+    guard let more else { return .text(text) }
+    return .table(
       [(key: "kind", value: "target"), (key: "target", value: .text(text))]
         + more.map { (key: .text($0.key), value: $0.value) })
   }
@@ -77,6 +78,12 @@ import Testing
         "after_bridge": "continue",
       ])
     ),
+    (
+      "{timeout=0.5, ringback='tone', early_media='none'}",
+      .record(["timeout": 0.5, "ringback": "tone", "early_media": "none"])
+    ),
+    ("{timeout=20, ringback=180}", .record(["timeout": 20, "ringback": "180"])),
+    ("{}", .array([])),
     ("{headers={['X-Tenant']='a'}}", .record(["headers": .array([.array(["X-Tenant", "a"])])])),
   ]
 
@@ -118,6 +125,9 @@ import Testing
     ("call:dial('user/1', {timout=5})", "call:dial: unknown option 'timout' (did you mean 'timeout'?)"),
     ("call:dial('user/1', 20)", "call:dial takes a table of options, not 20"),
     ("call:dial('user/1', {timeout='20'})", "call:dial: option 'timeout' must be a number of seconds, not \"20\""),
+    ("call:dial('user/1', {timeout=0/0})", "call:dial: option 'timeout' must be a number of seconds"),
+    ("call:dial('user/1', {[0/1]=1})", "call:dial takes named options, not a list"),
+    ("call:dial('user/1', {timeout=5, 1})", "call:dial takes named options, not a list"),
     ("call:dial('user/1', {timeout=0})", "call:dial: option 'timeout' must be more than 0, not 0"),
     ("call:dial('user/1', {record=true})", "call:dial: option 'record' comes with a later release"),
     ("call:dial('user/1', {on_answer=print})", "call:dial: option 'on_answer' comes with a later release"),

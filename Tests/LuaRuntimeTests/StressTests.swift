@@ -47,7 +47,7 @@ import Testing
       var step: LuaStep
       var task: LuaTask
       if tasks.isEmpty || random(3) == 0 {
-        let args: [LuaValue] = [.integer(Int64(random(1000))), .integer(Int64(random(60)))]
+        let args: LuaFlat = [.integer(Int64(random(1000))), .integer(Int64(random(60)))]
         (task, step) = vm.start(entry: "main", args: args, group: 1 + random(12))
       } else {
         let index = Int(random(UInt64(tasks.count)))

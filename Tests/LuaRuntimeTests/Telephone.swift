@@ -57,8 +57,9 @@ final class Telephone {
     self.world = world
     vm = try LuaVM(
       preludes: Telephone.preludes, operations: Telephone.operations, limits: limits, scriptDirectory: nil
-    ) { op, _, _, args in
+    ) { op, _, _, arguments, _ in
       let name = Telephone.operations[Int(op)]
+      let args = arguments.values
       if name != "field" { world.told.append(Call(op: name, args: args)) }
       if let reply = world.replies[name] { return reply }
       switch name {
@@ -88,13 +89,13 @@ final class Telephone {
   /// Runs an entry to its end; the n-th ask is answered with `answers[n]`, further ones with true.
   func run(_ entry: String, _ args: [LuaValue] = [7], answers: [[LuaValue]] = []) -> Run {
     var run = Run()
-    var (task, step) = vm.start(entry: entry, args: args, group: 7)
+    var (task, step) = vm.start(entry: entry, args: LuaFlat(args), group: 7)
     while true {
       switch step {
       case .asked(let op, let args):
         let answer = run.asked.count < answers.count ? answers[run.asked.count] : [true]
-        run.asked.append(Call(op: Telephone.operations[Int(op)], args: args))
-        step = vm.resume(task, with: answer)
+        run.asked.append(Call(op: Telephone.operations[Int(op)], args: args.values))
+        step = vm.resume(task, with: LuaFlat(answer))
       case .sliced: step = vm.resume(task)
       case .finished(let values):
         run.values = values

@@ -79,6 +79,53 @@ import Testing
     #expect(machine.calls[0].task == .none && machine.calls[1].task != .none)
   }
 
+  @Test("A name of the host's crosses by its number, as key and as value") func names() throws {
+    let vm = try LuaVM(
+      preludes: [("test", Array("define('ask', host) entry('main', function(t) return host(0), t end)".utf8))],
+      operations: ["get"], names: ["kind", "busy"], scriptDirectory: nil
+    ) { _, _, _, _, reply in
+      let table = reply.openTable()
+      reply.name(0)
+      reply.name(1)
+      reply.text("free")
+      reply.list(2)
+      reply.integer(1)
+      reply.null()
+      reply.closeTable(table, entries: 2)
+      return .written
+    }
+    try vm.load(source: [], name: "dialplan.lua")
+    let (_, step) = vm.start(entry: "main", group: 1) { $0.name(1) }
+    #expect(step == .finished([.table([(key: "kind", value: "busy"), (key: "free", value: .array([1]))]), "busy"]))
+    let (_, unknown) = vm.start(entry: "main", group: 1) { $0.name(2) }
+    guard case .failed(let failure) = unknown else { return #expect(Bool(false), "\(unknown)") }
+    #expect(failure.message.contains("no name 2 is known"))
+  }
+
+  @Test("Arguments are read where they lie") func arguments() throws {
+    let run = try Machine(
+      "task('main', function() verb(7, {a = 'x', b = {1.0, true, {c = 2}}, [3] = 4}, nil, 2.5) end)")
+    let (_, step) = run.vm.start(entry: "main", group: 1)
+    guard case .asked(_, let values) = step else { return #expect(Bool(false), "\(step)") }
+    #expect(values.count == 4 && values[0].asInt == 7 && values[3].asDouble == 2.5 && values[3].asInt == nil)
+    #expect(values[2].isNull && values[4].isNull && values[4].asArray == nil)
+    let table = values[1]
+    #expect(table["a"].equals("x") && table["a"].asBytes == [120] && !table["a"].equals("xy"))
+    #expect(table["b"].asArray?.first?.asInt == 1 && table["b"].asArray?[1].asBool == true)
+    #expect(table["b"].asArray?.last?["c"].asInt == 2 && table["c"].isNull && values[0]["a"].isNull)
+    var names: [String] = []
+    table.forEachEntry { key, value in names.append(key.asString ?? "\(key.asInt ?? 0)=\(value.asInt ?? 0)") }
+    #expect(names.sorted() == ["3=4", "a", "b"])
+    #expect(values.values == [7, table.value, nil, 2.5])
+  }
+
+  @Test("What was handed over stays as it is when the machine goes on") func keptArguments() throws {
+    let machine = try Machine("task('main', function() verb('first') verb('second') end)")
+    let (task, step) = machine.vm.start(entry: "main", group: 1)
+    #expect(machine.vm.resume(task) == .asked(op: 0, args: ["second"]))
+    #expect(step == .asked(op: 0, args: ["first"]))
+  }
+
   @Test("Positions are read off messages")
   func positions() {
     #expect(LuaFailure(kind: .runtime, message: "a/b.lua:12: x: y").line == 12)

@@ -20,6 +20,7 @@ enum {
   NJ_STRING = 5,   // uint32 length, bytes
   NJ_ARRAY = 6,    // uint32 count, values
   NJ_TABLE = 7,    // uint32 count, then key and value by turns
+  NJ_NAME = 8,     // uint8: a string of nj_names; to Lua only
 };
 
 /// How deep tables may nest, and how many bytes one set of values may take.
@@ -70,6 +71,8 @@ void nj_free(nj_vm *vm);
 
 /// Op names for messages, NUL-separated, in the order of their numbers; once, before the preludes.
 bool nj_operations(nj_vm *vm, const char *names, size_t length, nj_step *out);
+/// Strings that the host says so often that it says their number (NJ_NAME): NUL-separated, 256 at most; once.
+bool nj_names(nj_vm *vm, const char *names, size_t length, nj_step *out);
 /// The first prelude is the sandbox; the others run in the environment it returns.
 bool nj_prelude(nj_vm *vm, const uint8_t *source, size_t length, const char *name, nj_step *out);
 /// The user's script: text only; globals are frozen behind it. False: `out` is the failure.
@@ -78,7 +81,7 @@ bool nj_load(nj_vm *vm, const uint8_t *source, size_t length, const char *name, 
 /// A group is a call: memory and CPU are charged to it. Group 0 is the machine itself and always open.
 /// UINT32_MAX when there is no memory for it.
 uint32_t nj_group_open(nj_vm *vm, uint64_t id);
-/// Drops what tasks it still has, without their <close> handlers.
+/// Drops what tasks it still has, without their <close> handlers, and what the preludes keep for it (`records`).
 void nj_group_close(nj_vm *vm, uint32_t group);
 size_t nj_group_memory(const nj_vm *vm, uint32_t group);
 int64_t nj_group_cpu(const nj_vm *vm, uint32_t group);
@@ -93,6 +96,8 @@ void nj_traceback(nj_vm *vm, uint32_t slot, uint32_t generation, nj_step *out);
 
 /// Groups that were ended because the machine was full and they held the most; each is told once. Returns how many.
 size_t nj_evicted(nj_vm *vm, uint64_t *ids, size_t room);
+/// How many of them wait to be told.
+size_t nj_evicted_count(const nj_vm *vm);
 
 size_t nj_memory(const nj_vm *vm);
 uint32_t nj_task_count(const nj_vm *vm);

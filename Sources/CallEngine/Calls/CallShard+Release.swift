@@ -136,7 +136,7 @@ extension CallShard {
     cancel(&dial.progressTimer)
     cancel(&dial.delayTimer)
     if call.hangup == nil, let port = call.caller.port { mediaCommands.append(.stopPlaying(port.id)) }
-    wake(dial.task, [result.value(call, dial, now: now)])
+    wake(dial.task, flat(result, call, dial))
   }
 
   func bridgeResult(_ dial: Dial, endedBy: String, cause: Cause) -> DialResult {

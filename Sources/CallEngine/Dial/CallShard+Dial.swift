@@ -86,8 +86,8 @@ extension CallShard {
       return fail(leaf, target, call, dial, status: 503, .networkOutOfOrder)
     }
     let attempt = call.attempts.count
-    call.attempts.append(CallAttempt(target: target.name, uri: String(decoding: route.uri, as: UTF8.self)))
-    call.attempts[attempt].ip = route.flow.remote.description
+    call.attempts.append(CallAttempt(target: target.name, uri: route.uri))
+    call.attempts[attempt].remote = route.flow.remote
     call.attempts[attempt].startMilliseconds = services.wallClock()
     let (slot, generation) = legs.reserve()
     let leg = Leg(
@@ -116,7 +116,7 @@ extension CallShard {
     attempt known: Int? = nil
   ) {
     let attempt = known ?? call.attempts.count
-    if known == nil { call.attempts.append(CallAttempt(target: target.name, uri: "")) }
+    if known == nil { call.attempts.append(CallAttempt(target: target.name)) }
     call.attempts[attempt].status = status
     call.attempts[attempt].cause = cause
     perform(
@@ -141,7 +141,7 @@ extension CallShard {
   private func ringing(_ leg: Leg, _ message: Message) {
     let call = leg.call
     guard leg.phase == .early, !leg.isCancelled, let dial = call.dial, let attempt = leg.attempt else { return }
-    if call.attempts[attempt].provisional.count < 16 { call.attempts[attempt].provisional.append(message.status) }
+    call.attempts[attempt].ring(message.status)
     if dial.firstRing == nil { dial.firstRing = now }
     var hasSDP = false
     if let early = try? description(in: message) {

@@ -15,7 +15,7 @@ struct DialTarget: Sendable {
   }
   var place: Place
   /// The script's own word for it, for `attempts`.
-  var name: String
+  var name: [UInt8]
   var headers: [(name: [UInt8], value: [UInt8])] = []
   var remove: [[UInt8]] = []
   var from: [UInt8]?

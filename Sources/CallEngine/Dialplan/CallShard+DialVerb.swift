@@ -4,16 +4,13 @@ import SIPMessage
 
 // `call:dial`: the script's tree of targets and its options, as the prelude checked and normalised them.
 extension CallShard {
-  func dial(_ call: Call, _ task: ScriptTask, _ arguments: [LuaValue]) -> VerbOutcome {
+  func dial(_ call: Call, _ task: ScriptTask, _ arguments: LuaArguments) -> VerbOutcome {
     guard call.dial == nil else { return failure("state", "another dial of this call is running") }
     guard call.caller.serverInvite == nil || call.caller.phase == .early else {
       return failure("state", "the caller is changing his session")
     }
-    let options = arguments.count > 2 ? arguments[2] : .null
-    guard let shape = shape(arguments.count > 1 ? arguments[1] : .null) else {
-      return failure("arguments", "no target to dial")
-    }
-    let parsed = dialOptions(options)
+    guard let shape = shape(arguments[1]) else { return failure("arguments", "no target to dial") }
+    let parsed = dialOptions(arguments[2])
     let caller = call.caller!
     let generates = caller.remoteAudio.map { generable($0) != nil } ?? false
     let dial = Dial(
@@ -27,38 +24,31 @@ extension CallShard {
     return .waits
   }
 
-  private func shape(_ value: LuaValue) -> DialTree.Shape? {
-    switch value["kind"].asString {
-    case "target":
-      return target(value).map(DialTree.Shape.target)
-    case "parallel":
-      return list(value).map { .parallel($0) }
-    case "seq":
-      return list(value).map { .sequence($0, failover: rule(value)) }
-    default: return nil
-    }
+  private func shape(_ value: LuaArgument) -> DialTree.Shape? {
+    if let name = value.asBytes { return target(name).map(DialTree.Shape.target) }
+    let kind = value["kind"]
+    if kind.equals("target") { return target(value).map(DialTree.Shape.target) }
+    guard let shapes = value["list"].asArray?.compactMap(shape) else { return nil }
+    if kind.equals("parallel") { return .parallel(shapes) }
+    return kind.equals("seq") ? .sequence(shapes, failover: rule(value)) : nil
   }
 
-  private func list(_ value: LuaValue) -> [DialTree.Shape]? {
-    guard let items = value["list"].asArray else { return nil }
-    return items.compactMap(shape)
+  /// A target without options of its own: `user/1001`, `trunk/alpha/4930123`, `sip:…`.
+  private func target(_ name: [UInt8]) -> DialTarget? {
+    if name.starts(with: "user/".utf8) { return DialTarget(place: .user(Array(name[5...])), name: name) }
+    if name.starts(with: "trunk/".utf8) {
+      guard let slash = name[6...].firstIndex(of: UInt8(ascii: "/")) else { return nil }
+      let trunk = String(decoding: name[6..<slash], as: UTF8.self)
+      return DialTarget(place: .trunk(name: trunk, number: Array(name[(slash + 1)...])), name: name)
+    }
+    if let uri = try? URI(parsing: name[...]), isOwn(uri), isOurPort(uri), let user = uri.decodedUser {
+      return DialTarget(place: .user(user), name: name)
+    }
+    return DialTarget(place: .uri(name), name: name)
   }
 
-  private func target(_ value: LuaValue) -> DialTarget? {
-    guard let name = value["target"].asString else { return nil }
-    var target: DialTarget
-    let bytes = Array(name.utf8)
-    if name.hasPrefix("user/") {
-      target = DialTarget(place: .user(Array(bytes.dropFirst(5))), name: name)
-    } else if name.hasPrefix("trunk/") {
-      let parts = name.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false)
-      guard parts.count == 3 else { return nil }
-      target = DialTarget(place: .trunk(name: String(parts[1]), number: Array(parts[2].utf8)), name: name)
-    } else if let uri = try? URI(parsing: bytes[...]), isOwn(uri), isOurPort(uri), let user = uri.decodedUser {
-      target = DialTarget(place: .user(user), name: name)
-    } else {
-      target = DialTarget(place: .uri(bytes), name: name)
-    }
+  private func target(_ value: LuaArgument) -> DialTarget? {
+    guard let name = value["target"].asBytes, var target = target(name) else { return nil }
     target.headers = value.headers
     target.codecs = value["codecs"].strings
     target.remove = value["remove"].strings?.map { Array($0.utf8) } ?? []
@@ -71,7 +61,7 @@ extension CallShard {
   }
 
   /// `from` and `pai`: a number, a URI, `"Name" <uri>`, or a table of user, host and display.
-  private func identity(_ value: LuaValue) -> [UInt8]? {
+  private func identity(_ value: LuaArgument) -> [UInt8]? {
     if let text = value.asBytes { return text }
     guard let user = value["user"].asBytes else { return nil }
     var text: [UInt8] = []
@@ -89,59 +79,70 @@ extension CallShard {
     return text
   }
 
-  private func seconds(_ value: LuaValue) -> Instant.Span? {
+  private func seconds(_ value: LuaArgument) -> Instant.Span? {
     value.asDouble.map { .seconds(min(max($0, 0), 1e6)) }
   }
 
-  private func dialOptions(_ value: LuaValue) -> DialOptions {
+  private func dialOptions(_ value: LuaArgument) -> DialOptions {
     var options = DialOptions(
-      timeout: seconds(value["timeout"]) ?? settings.ringTimeout, ringback: settings.ringback,
-      tone: value["tone"].asString ?? settings.country)
-    let ringback = value["ringback"]
-    if !ringback.isNull {
-      if let name = ringback.asString, let policy = RingbackPolicy(name: name) {
-        options.ringback = policy
-      } else if let files = ringback["play"].strings, let file = files.first {
-        options.ringbackFiles = files
-        options.ringback = .play(
-          file: file, loop: ringback["loop"].asBool ?? false, untilMedia: ringback["until_media"].asBool ?? false)
+      timeout: settings.ringTimeout, ringback: settings.ringback, tone: settings.country)
+    value.forEachEntry { name, value in
+      if name.equals("timeout") {
+        options.timeout = seconds(value) ?? settings.ringTimeout
+      } else if name.equals("ringback") {
+        ringback(value, &options)
+      } else if name.equals("tone") {
+        options.tone = value.asString ?? settings.country
+      } else if name.equals("max_duration") {
+        options.maxDuration = seconds(value)
+      } else if name.equals("rtp_timeout") {
+        options.rtpTimeout = seconds(value)
+      } else if name.equals("no_progress_after") {
+        options.noProgressAfter = seconds(value)
+      } else if name.equals("early_media") {
+        options.takesFirst = value.equals("first")
+      } else if name.equals("after_bridge") {
+        options.continuesAfterBridge = value.equals("continue")
       }
     }
     options.rule = rule(value) ?? .any
-    options.maxDuration = seconds(value["max_duration"])
-    options.rtpTimeout = seconds(value["rtp_timeout"])
-    options.noProgressAfter = seconds(value["no_progress_after"])
-    options.takesFirst = value["early_media"].asString == "first"
-    options.continuesAfterBridge = value["after_bridge"].asString == "continue"
     options.headers = value.headers
     return options
   }
 
-  /// `failover_on` and `stop_on`: statuses and words.
-  private func rule(_ value: LuaValue) -> FailoverRule? {
-    guard !value["failover_on"].isNull || !value["stop_on"].isNull else { return nil }
-    var rule = FailoverRule.any
-    if let items = value["failover_on"].asArray {
-      let (statuses, words) = conditions(items)
-      rule.statuses = statuses
-      rule.onTimeout = words.contains("timeout")
-      rule.onUnreachable = words.contains("unreachable")
+  private func ringback(_ value: LuaArgument, _ options: inout DialOptions) {
+    if let name = value.asString, let policy = RingbackPolicy(name: name) {
+      options.ringback = policy
+    } else if let files = value["play"].strings, let file = files.first {
+      options.ringbackFiles = files
+      options.ringback = .play(
+        file: file, loop: value["loop"].asBool ?? false, untilMedia: value["until_media"].asBool ?? false)
     }
-    if let items = value["stop_on"].asArray {
-      let (statuses, words) = conditions(items)
-      rule.stop = statuses
-      rule.stopOnTimeout = words.contains("timeout")
-      rule.stopOnUnreachable = words.contains("unreachable")
+  }
+
+  /// `failover_on` and `stop_on`: statuses and words.
+  private func rule(_ value: LuaArgument) -> FailoverRule? {
+    let failover = value["failover_on"], stop = value["stop_on"]
+    guard !failover.isNull || !stop.isNull else { return nil }
+    var rule = FailoverRule.any
+    if let items = failover.asArray {
+      rule.statuses = statuses(items)
+      rule.onTimeout = items.contains { $0.equals("timeout") }
+      rule.onUnreachable = items.contains { $0.equals("unreachable") }
+    }
+    if let items = stop.asArray {
+      rule.stop = statuses(items)
+      rule.stopOnTimeout = items.contains { $0.equals("timeout") }
+      rule.stopOnUnreachable = items.contains { $0.equals("unreachable") }
     }
     return rule
   }
 
-  private func conditions(_ items: [LuaValue]) -> (Set<Int>, Set<String>) {
+  private func statuses(_ items: [LuaArgument]) -> Set<Int> {
     var statuses: Set<Int> = []
-    var words: Set<String> = []
     for item in items {
       if let status = item.asInt {
-        statuses.insert(Int(status))
+        statuses.insert(status)
         continue
       }
       switch item.asString {
@@ -151,10 +152,9 @@ extension CallShard {
       case "4xx": statuses.formUnion(400..<500)
       case "5xx": statuses.formUnion(500..<600)
       case "6xx": statuses.formUnion(600..<700)
-      case let word?: words.insert(word)
-      case nil: break
+      default: break
       }
     }
-    return (statuses, words)
+    return statuses
   }
 }

@@ -7,7 +7,8 @@ import SIPMessage
 // they start nothing and end nothing.
 extension CallShard {
   func host(
-    _ number: Int32, _ task: LuaTask, _ group: UInt64, _ arguments: [LuaValue], _ script: ScriptGeneration
+    _ number: Int32, _ task: LuaTask, _ group: UInt64, _ arguments: LuaArguments, _ script: ScriptGeneration,
+    _ reply: LuaWriter
   ) -> HostReply {
     guard let operation = HostOperation(rawValue: number) else { return .raise("unknown operation \(number)") }
     switch operation {
@@ -23,22 +24,25 @@ extension CallShard {
     case .spawn: return spawn(arguments, script)
     default: break
     }
-    guard let call = call(arguments.first) else {
+    guard let call = call(arguments[0]) else {
       return operation == .field ? .values([.null]) : .raise("the call is over and forgotten")
+    }
+    if operation == .field {
+      CallFields.write(arguments[1], of: call, into: reply)
+      return .written
     }
     return perform(operation, call, arguments)
   }
 
-  func call(_ handle: LuaValue?) -> Call? {
-    guard let handle = handle?.asInt else { return nil }
-    return calls.get(UInt32(truncatingIfNeeded: handle), UInt32(truncatingIfNeeded: handle >> 32))
+  func call(_ handle: LuaArgument) -> Call? { handle.asInt.flatMap(call(handle:)) }
+
+  func call(handle: Int) -> Call? {
+    calls.get(UInt32(truncatingIfNeeded: handle), UInt32(truncatingIfNeeded: handle >> 32))
   }
 
-  private func perform(_ operation: HostOperation, _ call: Call, _ arguments: [LuaValue]) -> HostReply {
-    func bytes(_ i: Int) -> [UInt8] { arguments.count > i ? arguments[i].asBytes ?? [] : [] }
+  private func perform(_ operation: HostOperation, _ call: Call, _ arguments: LuaArguments) -> HostReply {
+    func bytes(_ i: Int) -> [UInt8] { arguments[i].asBytes ?? [] }
     switch operation {
-    case .field:
-      return .values([CallFields.value(String(decoding: bytes(1), as: UTF8.self), of: call)])
     case .header_get:
       if let own = call.headers.value(bytes(1)) { return .values([.string(own)]) }
       if call.headers.replaces(named: bytes(1)) { return .values([.null]) }
@@ -56,7 +60,7 @@ extension CallShard {
       return owned(call.headers.remove(bytes(1)), bytes(1))
     case .var_set:
       let key = bytes(1)
-      let value = arguments.count > 2 ? arguments[2] : .null
+      let value = arguments[2].value
       call.vars.removeAll { $0.key == key }
       if value != .null, call.vars.count < 256 { call.vars.append((key, value)) }
       return .values([])
@@ -72,9 +76,9 @@ extension CallShard {
   }
 
   /// A task of the call, or of none where the handle is nil; started after the present step.
-  private func spawn(_ arguments: [LuaValue], _ script: ScriptGeneration) -> HostReply {
-    let call = call(arguments.first)
-    if call == nil, let handle = arguments.first, !handle.isNull { return .raise("the call is over and forgotten") }
+  private func spawn(_ arguments: LuaArguments, _ script: ScriptGeneration) -> HostReply {
+    let call = call(arguments[0])
+    if call == nil, !arguments[0].isNull { return .raise("the call is over and forgotten") }
     let limit = script.settings.limits.tasksPerCall
     let live = (call?.tasks.count ?? script.detached) + spawnQueue.count { $0.call === call }
     guard live < limit else {
@@ -88,12 +92,12 @@ extension CallShard {
     done ? .values([]) : .raise("\(String(decoding: name, as: UTF8.self)) is the server's own header")
   }
 
-  private func logFromScript(_ arguments: [LuaValue], _ group: UInt64, _ script: ScriptGeneration) {
+  private func logFromScript(_ arguments: LuaArguments, _ group: UInt64, _ script: ScriptGeneration) {
     guard arguments.count >= 2, let level = ScriptLog.level(arguments[0]), services.logger.logLevel <= level else {
       return
     }
     var metadata: Logger.Metadata = ["generation": .stringConvertible(script.number)]
-    if let call = call(.integer(Int64(bitPattern: group))) { metadata["call"] = .string(call.id) }
+    if let call = call(handle: Int(bitPattern: UInt(group))) { metadata["call"] = .string(call.id) }
     ScriptLog.write(arguments, level: level, metadata: metadata, to: services.logger)
   }
 
@@ -110,7 +114,7 @@ extension CallShard {
     ])
   }
 
-  func hangupValues(_ call: Call) -> [LuaValue] { [.null, hangupInfo(call)] }
+  func hangupValues(_ call: Call) -> LuaFlat { [.null, hangupInfo(call)] }
 }
 
 extension LuaValue {
@@ -122,7 +126,7 @@ extension LuaValue {
 
 /// `log.info(text, {fields})` and `print` of scripts.
 enum ScriptLog {
-  static func level(_ value: LuaValue) -> Logger.Level? {
+  static func level(_ value: LuaArgument) -> Logger.Level? {
     switch value.asString {
     case "debug": .debug
     case "info": .info
@@ -133,15 +137,15 @@ enum ScriptLog {
   }
 
   static func write(
-    _ arguments: [LuaValue], level: Logger.Level, metadata: Logger.Metadata, to logger: Logger
+    _ arguments: LuaArguments, level: Logger.Level, metadata: Logger.Metadata, to logger: Logger
   ) {
     var metadata = metadata
-    if arguments.count > 2, let fields = arguments[2].entries {
+    if let fields = arguments[2].value.entries {
       for (key, value) in fields.prefix(32) {
         metadata["lua." + (key.asString ?? "\(key)")] = .string(value.asString ?? "\(value)")
       }
     }
-    if arguments.count > 3, let place = arguments[3].asString { metadata["at"] = .string(place) }
+    if let place = arguments[3].asString { metadata["at"] = .string(place) }
     logger.log(level: level, "\(arguments[1].asString ?? "")", metadata: metadata)
   }
 }
@@ -149,11 +153,11 @@ enum ScriptLog {
 /// `kv.*` of scripts over the shared store; also for a script that is being loaded.
 enum KeyValueOperations {
   static func perform(
-    _ operation: HostOperation, _ arguments: [LuaValue], _ store: KeyValueStore, _ now: Int64
+    _ operation: HostOperation, _ arguments: LuaArguments, _ store: KeyValueStore, _ now: Int64
   ) -> [LuaValue] {
-    func argument(_ i: Int) -> LuaValue { arguments.count > i ? arguments[i] : .null }
-    func ttl(_ i: Int) -> Int64? { argument(i).asDouble.map { Int64(max(0, min($0, 1e9)) * 1000) } }
-    guard let key = argument(0).asBytes else { return [.null, .failure("arguments", "a key is a string")] }
+    func argument(_ i: Int) -> LuaValue { arguments[i].value }
+    func ttl(_ i: Int) -> Int64? { arguments[i].asDouble.map { Int64(max(0, min($0, 1e9)) * 1000) } }
+    guard let key = arguments[0].asBytes else { return [.null, .failure("arguments", "a key is a string")] }
     do {
       switch operation {
       case .kv_get: return [store.get(key, nowMilliseconds: now)]

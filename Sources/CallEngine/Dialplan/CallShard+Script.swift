@@ -2,6 +2,7 @@ import Logging
 import LuaRuntime
 import Media
 import NetCore
+import SIPMessage
 import SIPTransaction
 
 // Scripts: which generation new calls run, coroutines started, resumed and closed, and how a script's end ends its call.
@@ -19,8 +20,8 @@ extension CallShard {
       return
     }
     let new = ScriptGeneration(number: generation.number, loaded: loaded, settings: generation.settings)
-    loaded.door.answer = { [unowned self, unowned new] operation, task, group, arguments in
-      self.host(operation, task, group, arguments, new)
+    loaded.door.answer = { [unowned self, unowned new] operation, task, group, arguments, reply in
+      self.host(operation, task, group, arguments, new, reply)
     }
     if let old = script {
       old.isRetired = true
@@ -43,7 +44,12 @@ extension CallShard {
   func startScript(_ call: Call) {
     let task = newTask(call.script, call, .main)
     call.mainTask = Int(task.slot)
-    start(task, entry: "invite", [.integer(call.handle)])
+    let (lua, step) = task.script.vm.start(entry: "invite", group: task.group) { writer in
+      writer.integer(call.handle)
+      if let number = call.invite.requestURI.decodedUser { writer.string(number) }
+    }
+    task.lua = lua
+    run(task, step)
   }
 
   func newTask(_ script: ScriptGeneration, _ call: Call?, _ kind: ScriptTask.Kind) -> ScriptTask {
@@ -54,7 +60,7 @@ extension CallShard {
     return task
   }
 
-  func start(_ task: ScriptTask, entry: String, _ arguments: [LuaValue]) {
+  func start(_ task: ScriptTask, entry: String, _ arguments: LuaFlat) {
     let (lua, step) = task.script.vm.start(entry: entry, args: arguments, group: task.group)
     task.lua = lua
     run(task, step)
@@ -107,7 +113,7 @@ extension CallShard {
   }
 
   /// Hands a waiting coroutine what it waited for, after the present input is worked off.
-  func wake(_ slot: Int, _ values: [LuaValue]) {
+  func wake(_ slot: Int, _ values: LuaFlat) {
     guard let task = task(at: slot) else { return }
     if let timer = task.timer {
       wheel.cancel(timer)
@@ -200,7 +206,7 @@ extension CallShard {
 
   /// The VM was full, and this call held the most of it: it ends, the others go on.
   func evicted(_ group: UInt64) {
-    guard let call = call(.integer(Int64(bitPattern: group))), call.hangup == nil else { return }
+    guard let call = call(handle: Int(bitPattern: UInt(group))), call.hangup == nil else { return }
     services.counters.add(.scriptLimits)
     log(.error, call, "script limit: the memory of all scripts is used up, and this call held the most")
     if call.scriptError == nil { call.scriptError = "script limit: memory of all scripts" }
@@ -260,7 +266,6 @@ extension CallShard {
   }
 
   func forget(_ call: Call) {
-    _ = call.script.vm.start(entry: "forget", args: [.integer(call.handle)], group: 0)
     call.script.vm.endGroup(call.group)
     call.script.calls -= 1
     retireIfIdle(call.script)
@@ -268,7 +273,7 @@ extension CallShard {
 
   // MARK: time
 
-  func arm(_ task: ScriptTask, after: Instant.Span, with values: [LuaValue]) {
+  func arm(_ task: ScriptTask, after: Instant.Span, with values: LuaFlat) {
     task.waiting = .timer(values)
     task.timer = wheel.arm(
       TimerToken(kind: 3, which: 0, slot: task.slot, generation: task.generation), at: now + after)

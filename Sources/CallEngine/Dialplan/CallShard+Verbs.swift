@@ -7,18 +7,18 @@ import SIPMessage
 extension CallShard {
   enum VerbOutcome {
     /// The coroutine goes on at once with these values.
-    case now([LuaValue])
+    case now(LuaFlat)
     /// It is resumed later.
     case waits
   }
 
   static let done = VerbOutcome.now([.bool(true)])
 
-  func perform(_ number: Int32, _ task: ScriptTask, _ arguments: [LuaValue]) -> VerbOutcome {
+  func perform(_ number: Int32, _ task: ScriptTask, _ arguments: LuaArguments) -> VerbOutcome {
     guard let operation = HostOperation(rawValue: number) else { return failure("arguments", "unknown verb") }
     if operation == .sleep { return sleep(task, arguments) }
-    guard let call = call(arguments.first) else { return failure("state", "the call is over and forgotten") }
-    let options = arguments.count > 1 ? arguments[arguments.count - 1] : .null
+    guard let call = call(arguments[0]) else { return failure("state", "the call is over and forgotten") }
+    let options = arguments[1]
     if call.hangup != nil { return afterHangup(operation, call, task) }
     switch operation {
     case .ring: return ring(call, options)
@@ -58,18 +58,18 @@ extension CallShard {
     let result = DialResult(
       ok: false, status: caller ? 487 : max(info.status, 400), cause: info.cause, reason: nil,
       by: caller ? "caller" : "system", endedBy: nil)
-    return .now([result.value(call, over, now: now)])
+    return .now(flat(result, call, over))
   }
 
   // MARK: before the answer
 
-  private func ring(_ call: Call, _ options: LuaValue) -> VerbOutcome {
+  private func ring(_ call: Call, _ options: LuaArgument) -> VerbOutcome {
     guard call.caller.phase == .early else { return failure("state", "the call is answered already") }
     provisional(call.caller, Int(options["status"].asInt ?? 180))
     return CallShard.done
   }
 
-  private func progress(_ call: Call, _ options: LuaValue) -> VerbOutcome {
+  private func progress(_ call: Call, _ options: LuaArgument) -> VerbOutcome {
     guard call.caller.phase == .early else { return failure("state", "the call is answered already") }
     guard let sdp = ownAnswer(call.caller) else {
       return failure("media", "the caller offered no codec that can be played, or no port is left")
@@ -82,7 +82,7 @@ extension CallShard {
     return CallShard.done
   }
 
-  private func source(_ options: LuaValue) -> AudioSource? {
+  private func source(_ options: LuaArgument) -> AudioSource? {
     if let tone = options["tone"].asString {
       return .tone(toneKind(tone), country: options["country"].asString ?? settings.country)
     }
@@ -106,7 +106,7 @@ extension CallShard {
     }
   }
 
-  private func answer(_ call: Call, _ options: LuaValue) -> VerbOutcome {
+  private func answer(_ call: Call, _ options: LuaArgument) -> VerbOutcome {
     guard call.caller.phase == .early else { return CallShard.done }
     if call.caller.remote == nil {
       // The caller made no offer: ours goes in the 200, his answer comes with the ACK (RFC 3261 §13.2.1).
@@ -128,7 +128,7 @@ extension CallShard {
 
   // MARK: the end
 
-  private func reject(_ call: Call, _ options: LuaValue) -> VerbOutcome {
+  private func reject(_ call: Call, _ options: LuaArgument) -> VerbOutcome {
     guard call.caller.phase == .early else { return hangup(call, options) }
     let from = options["from"]
     var status = options["status"].asInt.map { Int($0) }
@@ -151,7 +151,7 @@ extension CallShard {
     return CallShard.done
   }
 
-  private func hangup(_ call: Call, _ options: LuaValue) -> VerbOutcome {
+  private func hangup(_ call: Call, _ options: LuaArgument) -> VerbOutcome {
     let cause = options["cause"].asInt.flatMap { Cause(Int($0)) }
     let status = options["status"].asInt.map { Int($0) }
     let text = options["text"].asString
@@ -186,15 +186,15 @@ extension CallShard {
 
   // MARK: waiting
 
-  private func sleep(_ task: ScriptTask, _ arguments: [LuaValue]) -> VerbOutcome {
+  private func sleep(_ task: ScriptTask, _ arguments: LuaArguments) -> VerbOutcome {
     // In an `on_hangup` function services go on for the grace period, and sleeping is one.
     if let call = task.call, call.hangup != nil, task.kind != .hook { return afterHangup(.sleep, call, task) }
-    let seconds = arguments.first?.asDouble ?? 0
+    let seconds = arguments[0].asDouble ?? 0
     arm(task, after: .seconds(min(max(seconds, 0), 1e6)), with: [.bool(true)])
     return .waits
   }
 
-  private func wait(_ task: ScriptTask, _ options: LuaValue) -> VerbOutcome {
+  private func wait(_ task: ScriptTask, _ options: LuaArgument) -> VerbOutcome {
     if let seconds = options["timer"].asDouble {
       arm(task, after: .seconds(min(max(seconds, 0), 1e6)), with: [.text("timer")])
     } else {
@@ -216,12 +216,10 @@ extension CallShard {
     return caller.port
   }
 
-  private func play(_ call: Call, _ task: ScriptTask, _ arguments: [LuaValue]) -> VerbOutcome {
-    guard let files = arguments.count > 1 ? arguments[1].strings : nil, !files.isEmpty else {
-      return failure("arguments", "no file")
-    }
+  private func play(_ call: Call, _ task: ScriptTask, _ arguments: LuaArguments) -> VerbOutcome {
+    guard let files = arguments[1].strings, !files.isEmpty else { return failure("arguments", "no file") }
     guard let port = hears(call) else { return failure("media", "the caller has no codec that can be played") }
-    let options = arguments.count > 2 ? arguments[2] : .null
+    let options = arguments[2]
     call.playToken &+= 1
     mediaCommands.append(
       .play(port.id, audio(files, loop: options["loop"].asBool ?? false), token: call.playToken))
@@ -229,10 +227,10 @@ extension CallShard {
     return .waits
   }
 
-  private func tone(_ call: Call, _ task: ScriptTask, _ arguments: [LuaValue]) -> VerbOutcome {
+  private func tone(_ call: Call, _ task: ScriptTask, _ arguments: LuaArguments) -> VerbOutcome {
     guard let port = hears(call) else { return failure("media", "the caller has no codec that can be played") }
-    let options = arguments.count > 2 ? arguments[2] : .null
-    let kind = toneKind(arguments.count > 1 ? arguments[1].asString ?? "" : "")
+    let options = arguments[2]
+    let kind = toneKind(arguments[1].asString ?? "")
     call.playToken &+= 1
     mediaCommands.append(
       .play(port.id, .tone(kind, country: options["country"].asString ?? settings.country), token: call.playToken))
@@ -240,14 +238,14 @@ extension CallShard {
     return .waits
   }
 
-  private func echo(_ call: Call, _ task: ScriptTask, _ options: LuaValue) -> VerbOutcome {
+  private func echo(_ call: Call, _ task: ScriptTask, _ options: LuaArgument) -> VerbOutcome {
     guard call.isAnswered, let port = call.caller.port else { return failure("state", "answer the call first") }
     mediaCommands.append(.echo(port.id, true))
     waitForEnd(task, options)
     return .waits
   }
 
-  private func waitForEnd(_ task: ScriptTask, _ options: LuaValue) {
+  private func waitForEnd(_ task: ScriptTask, _ options: LuaArgument) {
     if let seconds = options["duration"].asDouble {
       task.stopsPlaying = true
       arm(task, after: .seconds(min(max(seconds, 0), 1e6)), with: [.text("finished")])
@@ -268,19 +266,18 @@ extension CallShard {
   }
 }
 
-extension LuaValue {
+extension LuaArgument {
   /// A list of strings, or one string.
   var strings: [String]? {
     if let one = asString { return [one] }
-    guard case .array(let items) = self else { return nil }
-    return items.compactMap(\.asString)
+    return asArray?.compactMap(\.asString)
   }
 
   /// `headers = [[name, value] …]` as the prelude hands them over.
   var headers: [(name: [UInt8], value: [UInt8])] {
     guard let list = self["headers"].asArray else { return [] }
     return list.compactMap { pair in
-      guard case .array(let two) = pair, two.count == 2, let name = two[0].asBytes, let value = two[1].asBytes else {
+      guard let two = pair.asArray, two.count == 2, let name = two[0].asBytes, let value = two[1].asBytes else {
         return nil
       }
       return (name, value)

@@ -47,10 +47,10 @@ public enum DialplanLoader {
     source: [UInt8], name: String, directory: String?, limits: LuaLimits, surroundings: Surroundings,
     runsLoadHandlers: Bool
   ) throws(LuaFailure) -> sending LoadedScript {
-    let door = LoadedScript.Door { operation, _, _, arguments in host(operation, arguments, surroundings) }
+    let door = LoadedScript.Door { operation, _, _, arguments, _ in host(operation, arguments, surroundings) }
     let vm = try LuaVM(
-      preludes: preludes, operations: HostOperation.names, limits: limits, scriptDirectory: directory,
-      host: { door.answer($0, $1, $2, $3) })
+      preludes: preludes, operations: HostOperation.names, names: HostName.names, limits: limits,
+      scriptDirectory: directory, host: { door.answer($0, $1, $2, $3, $4) })
     try vm.load(source: source, name: name)
     let handlers = try handlers(vm, name: name)
     guard handlers.contains("invite") else {
@@ -95,7 +95,7 @@ public enum DialplanLoader {
     }
   }
 
-  private static func host(_ number: Int32, _ arguments: [LuaValue], _ around: Surroundings) -> HostReply {
+  private static func host(_ number: Int32, _ arguments: LuaArguments, _ around: Surroundings) -> HostReply {
     guard let operation = HostOperation(rawValue: number) else { return .raise("unknown operation \(number)") }
     switch operation {
     case .log:

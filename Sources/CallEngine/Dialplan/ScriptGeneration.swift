@@ -33,7 +33,7 @@ final class ScriptGeneration {
 
   /// Gives the VM up for good. Nothing here uses it again, which the compiler cannot see of a stored property.
   func handOff() -> VMHandoff {
-    loaded.door.answer = { _, _, _, _ in .raise("this generation is over") }
+    loaded.door.answer = { _, _, _, _, _ in .raise("this generation is over") }
     nonisolated(unsafe) let loaded = self.loaded
     return unsafe VMHandoff(loaded)
   }
@@ -52,7 +52,7 @@ final class ScriptTask {
     case nothing
     case dial
     /// `sleep`, `wait`, and verbs with a `duration`; resumed with these values when the timer fires.
-    case timer([LuaValue])
+    case timer(LuaFlat)
     /// Audio that ends by itself.
     case played(token: UInt32)
     /// Nothing but the hang-up.
@@ -60,7 +60,7 @@ final class ScriptTask {
     /// Its burst is over; resumed without values.
     case turn
     /// Its next values are there; resumed in the next turn.
-    case ready([LuaValue])
+    case ready(LuaFlat)
   }
 
   let slot: UInt32

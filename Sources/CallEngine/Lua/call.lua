@@ -1,14 +1,15 @@
 -- The call object: verbs by colon, fields fetched when first asked for. An unknown name raises with the nearest one.
 
-local HANDLE = {}
-local calls = {}  -- h → what the preludes keep for a call
-verbs = {}        -- filled by verbs.lua and dial.lua
+local HANDLE, NUMBER = {}, {}
+local LISTS = { hooks = {}, spawned = {} }  -- private keys of a call's tables
+local calls = records  -- h → the call's object; the bridge drops it with the call's group
+local verbs = {}       -- filled by verbs.lua and dial.lua
+_ENV.verbs = verbs
 
 -- A table from the host whose fields are all known: a misspelt one is an error, not nil.
-function with_parts(value, kind)
-  if type(value) ~= "table" then return value end
-  local parts = schema.parts[kind]
-  return setmetatable(value, {
+local part_types = {}
+for kind, parts in next, schema.parts do
+  part_types[kind] = {
     __name = kind,
     __metatable = kind,
     __index = function(_, name)
@@ -16,7 +17,12 @@ function with_parts(value, kind)
       failf("%s has no field '%s'%s", kind == "result" and "a dial's result" or "a call's " .. kind, tostring(name),
         did_you_mean(name, parts))
     end,
-  })
+  }
+end
+
+function with_parts(value, kind)
+  if type(value) ~= "table" then return value end
+  return typed(value, part_types[kind])
 end
 
 local makers = {
@@ -57,18 +63,31 @@ local call_type = {
   end,
 }
 
--- call_record(h): { call =, hooks =, spawned = } (the last two when there are any), made when first asked for, dropped
--- by forget.
-function call_record(h)
-  local record = calls[h]
-  if not record then
-    record = { call = setmetatable({ [HANDLE] = h }, call_type) }
-    calls[h] = record
+-- call_object(h, number): made when first asked for. `number` is what was dialled, where the host says it.
+function call_object(h, number)
+  local call = calls[h]
+  if not call then
+    call = typed({ [HANDLE] = h, [NUMBER] = number }, call_type)
+    calls[h] = call
   end
-  return record
+  return call
 end
 
-function call_object(h) return call_record(h).call end
+-- call_list(h, "hooks" or "spawned"): functions that wait to be called.
+function call_list(h, kind)
+  local call, key = call_object(h), LISTS[kind]
+  local list = rawget(call, key)
+  if not list then
+    list = {}
+    rawset(call, key, list)
+  end
+  return list
+end
+
+-- dialled(call): the user part of the Request-URI, "" where there is none.
+function dialled(call)
+  return type(call) == "table" and rawget(call, NUMBER) or call.ruri.user or ""
+end
 
 -- call_handle(call, verb): the handle; a verb that was called with a dot has something else in the place of the call.
 function call_handle(call, verb)
@@ -76,5 +95,3 @@ function call_handle(call, verb)
   if not h then failf("call.%s(…): a verb is called with a colon, call:%s(…)", verb, verb) end
   return h
 end
-
-entry("forget", function(h) calls[h] = nil end)

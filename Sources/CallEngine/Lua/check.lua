@@ -2,6 +2,7 @@
 -- names the verb, the option and what would have been right.
 
 local LONGEST = 7 * 24 * 3600  -- seconds
+local type, math_type = type, math.type
 
 -- Headers that the server writes itself, with their compact forms (RFC 3261 §20).
 local OWN = {
@@ -217,25 +218,67 @@ function check_value(value, spec, what, label)
   return checked
 end
 
-local indexes = {}
+local function set_of(values)
+  local set = {}
+  for _, value in ipairs(values) do set[value] = true end
+  return set
+end
+
+-- A plain option is one that goes to the host as the script wrote it. This gives a function that knows a value to be
+-- right and plain, or nil where a type has no such values; what it does not know is checked in full.
+local function plain_check(spec)
+  local kind, least, most = spec[2], spec.min, spec.max
+  local set = spec.values and set_of(spec.values) or kind == "ringback" and RINGBACK
+  if spec.later then
+    return nil
+  elseif set then
+    return function(value) return set[value] end
+  elseif kind == "string" or kind == "boolean" then
+    return function(value) return type(value) == kind end
+  elseif kind == "seconds" then
+    least = least or 0
+    return function(value) return type(value) == "number" and value >= least and value <= LONGEST end
+  elseif kind == "integer" or kind == "cause" then
+    least, most = least or kind == "cause" and 1 or math.mininteger, most or kind == "cause" and 127 or math.maxinteger
+    return function(value) return math_type(value) == "integer" and value >= least and value <= most end
+  end
+end
+
+local indexes, plain_checks = {}, {}
 
 local function by_name(specs)
   local index = indexes[specs]
   if not index then
+    local plain = {}
     index = {}
-    for _, spec in ipairs(specs) do index[spec[1]] = spec end
-    indexes[specs] = index
+    for _, spec in ipairs(specs) do
+      index[spec[1]] = spec
+      plain[spec[1]] = plain_check(spec)
+    end
+    indexes[specs], plain_checks[specs] = index, plain
   end
-  return index
+  return index, plain_checks[specs]
 end
 
--- check_options(options, specs, what, skip): a new table with only known, checked options. `skip`: positions that are
--- not options, as the target in { "user/1001", timeout = 5 }.
+local function all_plain(options, checks)
+  for key, value in next, options do
+    local check = checks[key]
+    if not (check and check(value)) then return false end
+  end
+  return true
+end
+
+local NONE = {}
+
+-- check_options(options, specs, what, skip): a table with only known, checked options: `options` itself where it is
+-- that already, so nobody writes into it. `skip`: positions that are not options, as the target in
+-- { "user/1001", timeout = 5 }.
 function check_options(options, specs, what, skip)
-  local checked = {}
-  if options == nil then return checked end
+  if options == nil then return NONE end
   if type(options) ~= "table" then failf("%s takes a table of options, not %s", what, shown(options)) end
-  local index = by_name(specs)
+  local index, checks = by_name(specs)
+  if all_plain(options, checks) then return options end
+  local checked = {}
   for key, value in next, options do
     local spec = index[key]
     if spec then

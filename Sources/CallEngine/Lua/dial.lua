@@ -1,6 +1,7 @@
--- call:dial. Targets as people write them become a tree that the host walks:
--- {kind="target", target=, …}, {kind="parallel", list=}, {kind="seq", list=, failover_on=}.
+-- call:dial. Targets as people write them become a tree that the host walks: a string, {kind="target", target=, …},
+-- {kind="parallel", list=} or {kind="seq", list=, failover_on=}.
 
+local sub, ask, DIAL = string.sub, ask, OP.dial
 local DEEPEST, MOST = 8, 64
 local PREFIXES = { user = 1, trunk = 1, sip = 1, sips = 1 }
 local seq_type = { __name = "seq", __metatable = "seq" }
@@ -13,6 +14,7 @@ define("seq", function(list)
 end)
 
 local function text_target(text)
+  if sub(text, 1, 5) == "user/" or sub(text, 1, 4) == "sip:" then return text end
   local prefix = text:match("^(%a+)[/:]")
   local rest = prefix and text:sub(#prefix + 2)
   local slash = prefix and text:sub(#prefix + 1, #prefix + 1) == "/"
@@ -47,7 +49,7 @@ tree = function(targets, depth, count)
   if type(targets) == "string" then
     count[1] = count[1] + 1
     if count[1] > MOST then failf("call:dial: more than %d targets", MOST) end
-    return { kind = "target", target = text_target(targets) }
+    return text_target(targets)
   end
   if type(targets) ~= "table" then
     failf("call:dial: a target is a string, a table or seq{…}, not %s", shown(targets))
@@ -68,17 +70,18 @@ tree = function(targets, depth, count)
     failf("call:dial: option '%s' stands in a list of targets; it belongs to one target, { \"user/1001\", %s = … }, or to "
       .. "dial's own options", tostring(first), tostring(first))
   end
-  local node = tree(targets[1], depth, count)
+  local node = { kind = "target", target = tree(targets[1], depth, count) }
   for key, value in next, check_options(targets, schema.target, "call:dial: target", true) do node[key] = value end
   return node
 end
 
+local dial_options = schema.verbs.dial.options
+
 function verbs.dial(call, targets, options)
   local h = call_handle(call, "dial")
   if targets == nil then fail("call:dial: no target (nil)") end
-  local node = tree(targets, 1, { 0 })
-  local checked = check_options(options, schema.verbs.dial.options, "call:dial")
-  local result, problem = ask(OP.dial, h, node, checked)
+  local node = type(targets) == "string" and text_target(targets) or tree(targets, 1, { 0 })
+  local result, problem = ask(DIAL, h, node, check_options(options, dial_options, "call:dial"))
   if type(result) ~= "table" then
     problem = error_value(problem)
     result = {

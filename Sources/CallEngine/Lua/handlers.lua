@@ -1,5 +1,6 @@
 -- on.invite(fn) and its kin, registered while the script loads, and router.
 
+local match = string.match
 local registered = {}  -- name → { fn =, where = }
 local timers = {}
 
@@ -45,12 +46,12 @@ define("on", setmetatable({}, {
 local function run(name, ...)
   local handler = registered[name]
   if not handler then error("the script has no on." .. name, 0) end
-  return handler.fn(...)
+  handler.fn(...)
 end
 
-entry("invite", function(h)
+entry("invite", function(h, number)
   enter_call(h)
-  run("invite", call_object(h))
+  run("invite", call_object(h, number))
 end)
 entry("load", function(generation) run("load", generation) end)
 entry("unload", function(generation) run("unload", generation) end)
@@ -140,15 +141,19 @@ define("router", function(rules)
     end
   end
 
+  -- What the i-th pattern captured; with nothing the next one is tried.
+  local function by_pattern(call, number, i, first, ...)
+    if first ~= nil then return patterns[i][2](call, first, ...) end
+    i = i + 1
+    local rule = patterns[i]
+    if rule then return by_pattern(call, number, i, match(number, rule[1])) end
+    if default then return default(call, number) end
+  end
+
   return function(call, number)
-    if number == nil then number = call.ruri.user or "" end
+    if number == nil then number = dialled(call) end
     local fn = exact[number]
     if fn then return fn(call, number) end
-    for i = 1, #patterns do
-      local rule = patterns[i]
-      local captures = table.pack(number:match(rule[1]))
-      if captures[1] ~= nil then return rule[2](call, table.unpack(captures, 1, captures.n)) end
-    end
-    if default then return default(call, number) end
+    return by_pattern(call, number, 0)
   end
 end)

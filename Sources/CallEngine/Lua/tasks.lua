@@ -5,10 +5,7 @@ local last = 0
 
 -- Where the spawned functions of a call wait for the host to start them.
 local function waiting(h)
-  if not h then return spawned end
-  local record = call_record(h)
-  record.spawned = record.spawned or {}
-  return record.spawned
+  return h and call_list(h, "spawned") or spawned
 end
 
 -- The tag of a task is its call's handle plus one; zero: no call.

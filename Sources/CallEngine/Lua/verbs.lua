@@ -5,8 +5,7 @@ local function options_of(verb, options) return check_options(options, schema.ve
 -- A verb whose only argument is its options.
 local function plain(name)
   verbs[name] = function(call, options)
-    local h = call_handle(call, name)
-    return outcome(ask(OP[name], h, options_of(name, options)))
+    return outcome(ask(OP[name], call_handle(call, name), options_of(name, options)))
   end
 end
 
@@ -27,7 +26,7 @@ end
 function verbs.reject(call, options)
   local h = call_handle(call, "reject")
   local checked = options_of("reject", options)
-  if checked.contacts then
+  if checked.contacts then  -- a list, so `checked` is a copy
     checked.status = checked.status or 302
     if checked.status >= 400 then failf("call:reject: `contacts` go with a 3xx status, not %d", checked.status) end
   end
@@ -48,7 +47,10 @@ function verbs.tone(call, name, country, options)
   name = check_value(name, spec.arguments[1], "call:tone", "its first argument")
   local checked = options_of("tone", options)
   if country ~= nil then
-    checked.country = check_value(country, spec.arguments[2], "call:tone", "its second argument")
+    local copy = {}
+    for key, value in next, checked do copy[key] = value end
+    copy.country = check_value(country, spec.arguments[2], "call:tone", "its second argument")
+    checked = copy
   end
   return outcome(ask(OP.tone, h, name, checked))
 end
@@ -60,17 +62,15 @@ function verbs.on_hangup(call, fn)
   if type(index) == "table" then
     fn(error_value(index), call)  -- the call is over: at once
   else
-    local record = call_record(h)
-    record.hooks = record.hooks or {}
-    record.hooks[index] = fn
+    call_list(h, "hooks")[index] = fn
   end
 end
 
 entry("hangup_hook", function(h, index, info)
-  local record = call_record(h)
-  local fn = record.hooks and record.hooks[index]
+  local hooks = call_list(h, "hooks")
+  local fn = hooks[index]
   if not fn then return end
-  record.hooks[index] = nil
+  hooks[index] = nil
   enter_call(h)
-  fn(error_value(info), record.call)
+  fn(error_value(info), call_object(h))
 end)

@@ -38,6 +38,8 @@ public final class CallShard {
   var draining: (@Sendable () -> Void)?
   /// Coroutines whose values are there, resumed once the present input is worked off.
   var ready: [(slot: UInt32, generation: UInt32)] = []
+  /// Where values for scripts are put together.
+  let writer = LuaWriter()
   var spawnQueue: [(script: ScriptGeneration, call: Call?, index: Int64)] = []
   /// VMs of generations that no call runs any more; closed on another thread.
   var retired: [VMHandoff] = []
