@@ -118,22 +118,11 @@ extension TransactionTable {
   private func client(of message: Message) -> UInt32? {
     guard let branch = message.via.branch, let token = Token(branch: branch), token.shard == shard,
       clients.contains(token.slot, generation: token.generation), clients[token.slot].random == token.random,
-      clients[token.slot].flow != nil, hasOneVia(message)
+      clients[token.slot].flow != nil, message.hasOneVia  // §8.1.3.3: else it was not meant for us
     else { return nil }
     if clients[token.slot].method == message.method { return token.slot }
     if message.method == .cancel, clients[token.slot].partner != .max { return clients[token.slot].partner }
     return nil
-  }
-
-  /// §8.1.3.3: a response with more than one Via was not meant for us.
-  private func hasOneVia(_ message: Message) -> Bool {
-    var lines = 0
-    for line in message.headers where line.name == .via {
-      lines += 1
-      if lines > 1 { return false }
-      if line.value.contains(UInt8(ascii: ",")), message.values(.via).count > 1 { return false }
-    }
-    return true
   }
 
   private mutating func receiveInviteResponse(
