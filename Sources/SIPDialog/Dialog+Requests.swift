@@ -14,8 +14,8 @@ public enum InDialogVerdict: UInt8, Sendable {
 extension Dialog {
   /// Whether the dialog identifiers of the peer's request are those of this dialog (§12).
   public func matches(_ request: Message) -> Bool {
-    request.callID.isSame(as: callID) && (request.toTag ?? []).isSame(as: localTag)
-      && (request.fromTag ?? []).isSame(as: remoteTag)
+    request.callID.hasSameOctets(as: callID) && (request.toTag ?? []).hasSameOctets(as: localTag)
+      && (request.fromTag ?? []).hasSameOctets(as: remoteTag)
   }
 
   /// Checks a request of the peer, remembers its CSeq and, of one that refreshes the target, the Contact (§12.2.2).

@@ -178,7 +178,7 @@ public struct Dialog: Sendable {
   /// The peer's new Contact, in a re-INVITE, an UPDATE, or the 2xx to one (§12.2): the route set stays. `receive` does it
   /// for requests. A malformed Contact changes nothing.
   public mutating func refreshTarget(_ message: Message) {
-    guard let target = try? Dialog.target(in: message), !target.isSame(as: remoteTarget) else { return }
+    guard let target = try? Dialog.target(in: message), !target.hasSameOctets(as: remoteTarget) else { return }
     applyRoutes(target)
   }
 

@@ -40,7 +40,7 @@ struct DialogHead: Sendable {
       self.value = value
       let name: StaticString = ";tag="
       let end = value.suffix(tag.count)
-      if !tag.isEmpty, end.isSame(as: tag), value.dropLast(tag.count).hasSuffix(name) {
+      if !tag.isEmpty, end.hasSameOctets(as: tag), value.dropLast(tag.count).hasSuffix(name) {
         written = end
       } else {
         written = try NameAddress(parsing: value).tag
@@ -110,14 +110,6 @@ struct DialogHead: Sendable {
 }
 
 extension Bytes {
-  func isSame(as other: Bytes) -> Bool {
-    let a = span
-    let b = other.span
-    guard a.count == b.count else { return false }
-    for i in a.indices where a[i] != b[i] { return false }
-    return true
-  }
-
   fileprivate func hasSuffix(_ text: StaticString) -> Bool {
     suffix(text.utf8CodeUnitCount).elementsEqual(text.description.utf8)
   }

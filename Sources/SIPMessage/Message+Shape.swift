@@ -1,18 +1,5 @@
 /// Questions about a message that need no copy of what it says.
 extension Message {
-  /// RFC 3261 §8.1.3.3: a response with more than one Via was not meant for us.
-  public var hasOneVia: Bool {
-    let octets = bytes
-    var seen = false
-    for entry in entries where entry.name == .via {
-      guard !seen else { return false }
-      seen = true
-      let hasComma = octets.span.find(UInt8(ascii: ","), Int(entry.valueStart), Int(entry.valueEnd)) != nil
-      if hasComma, values(.via).count > 1 { return false }
-    }
-    return true
-  }
-
   /// What the head of a response to this request takes at most (`MessageWriter.response`), for a writer that is to
   /// allocate once and no more than it needs: the fields that are repeated, the status line, a tag, `rport` and
   /// `received`.

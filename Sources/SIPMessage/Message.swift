@@ -39,6 +39,8 @@ public final class Message: Sendable {
   public var cseq: UInt32 { head.cseq }
   /// The top one.
   public var via: Via { Via(bytes: view(head.via), layout: head.viaLayout) }
+  /// There is no second one, on a line of its own or in a list.
+  public var hasOneVia: Bool { !head.viaIsRepeated && (!head.viaIsList || values(.via).count == 1) }
   public var from: NameAddress { NameAddress(bytes: view(head.from), layout: head.fromLayout) }
   public var to: NameAddress { NameAddress(bytes: view(head.to), layout: head.toLayout) }
   public var fromTag: Bytes? { head.fromLayout.tag.optionalSlice(view(head.from)) }

@@ -4,6 +4,9 @@ struct MessageHead: Sendable {
   var start = StartLine()
   var via = Extent.none
   var viaLayout = ViaLayout()
+  /// Whether there is another Via line, and whether a comma follows the top value.
+  var viaIsRepeated = false
+  var viaIsList = false
   var from = Extent.none
   var fromLayout = NameAddressLayout()
   var to = Extent.none
@@ -20,6 +23,7 @@ struct MessageHead: Sendable {
     if let error = index.error { throw error }
     try MessageHead.checkRepeated(index)
     try takeVia(s, index.first(.via))
+    viaIsRepeated = index.repeated & (1 &<< UInt64(HeaderName.via.rawValue)) != 0
     (from, fromLayout) = try MessageHead.address(s, index.first(.from), "From")
     (to, toLayout) = try MessageHead.address(s, index.first(.to), "To")
     try takeCallID(s, index.first(.callID))
@@ -48,6 +52,7 @@ struct MessageHead: Sendable {
       let (layout, end) = try ViaLayout.parse(s, Int(entry.valueStart), Int(entry.valueEnd))
       via = Extent(start: entry.valueStart, end: UInt16(truncatingIfNeeded: s.trimEnd(Int(entry.valueStart), end)))
       viaLayout = layout
+      viaIsList = end < Int(entry.valueEnd)
       // The cookie alone names no transaction, and would match every other such one (RFC 4475 §3.2.1).
       let branch = Int(entry.valueStart) &+ Int(layout.branch.start)
       if !layout.branch.isNone, s.equals("z9hg4bk", branch, Int(entry.valueStart) &+ Int(layout.branch.end)) {

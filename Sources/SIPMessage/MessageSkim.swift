@@ -14,9 +14,9 @@ public enum MessageSkim {
     let end = s.count
     var i = 0
     while i < end, s[i] == 0x0d || s[i] == 0x0a { i &+= 1 }
-    let isResponse = end &- i > 4 && s.equals("sip/", i, i &+ 4)
+    let isResponse = s.has("sip/", at: i, end &- 1)
     // Only an INVITE can have Replaces, which may stand anywhere; all else is decided by the two fields that are asked for.
-    let mayReplace = end &- i > 6 && s.equals("invite", i, i &+ 6)
+    let mayReplace = s.has("invite", at: i, end &- 1)
     var callID: Range<Int>?
     var seenVia = false
     var seenTo = false
@@ -32,9 +32,9 @@ public enum MessageSkim {
         if let shard = branchShard(s, value), shard < shards { return .shard(shard) }
       case .to where !isResponse:
         seenTo = true
-        if let shard = tagShard(s, value, "tag"), shard < shards { return .shard(shard) }
+        if let shard = tagShard(s, value, Word.of("tag")), shard < shards { return .shard(shard) }
       case .replaces where !isResponse:
-        if let shard = tagShard(s, value, "to-tag"), shard < shards { return .shard(shard) }
+        if let shard = tagShard(s, value, Word.of("to-tag")), shard < shards { return .shard(shard) }
       default: break
       }
       if callID != nil, isResponse ? seenVia : seenTo && !mayReplace { break }
@@ -59,22 +59,28 @@ public enum MessageSkim {
     case UInt8(ascii: "v"), UInt8(ascii: "t"), UInt8(ascii: "i"), UInt8(ascii: "c"), UInt8(ascii: "r"): break
     default: return nil
     }
-    let nameEnd = s.skip(.token, start, end)
-    let colon = s.skipLWS(nameEnd, end)
-    guard nameEnd > start, colon < end, s[colon] == UInt8(ascii: ":") else { return nil }
-    let name = HeaderNameTable.shared.find(s, start, nameEnd)
+    let name: HeaderName
+    let colon: Int
+    if let known = HeaderNameTable.shared.find(s, before: end, from: start) {
+      (name, colon) = known
+    } else {
+      let nameEnd = s.skip(.token, start, end)
+      colon = s.skipLWS(nameEnd, end)
+      guard nameEnd > start, colon < end, s[colon] == UInt8(ascii: ":") else { return nil }
+      name = HeaderNameTable.shared.find(s, start, nameEnd)
+    }
     let from = s.skipLWS(colon &+ 1, end)
     return (name, from..<s.trimEnd(from, end))
   }
 
   private static func branchShard(_ s: Span<UInt8>, _ value: Range<Int>) -> UInt8? {
     guard let semicolon = s.find(UInt8(ascii: ";"), value.lowerBound, value.upperBound) else { return nil }
-    guard let found = parameter("branch", s, semicolon, value.upperBound) else { return nil }
+    guard let found = parameter(Word.of("branch"), s, semicolon, value.upperBound) else { return nil }
     return Token(branch: s, found.lowerBound, found.upperBound)?.shard
   }
 
   /// Behind a quoted display name and a URI in brackets, where a `;tag=` would be no parameter of the header.
-  private static func tagShard(_ s: Span<UInt8>, _ value: Range<Int>, _ name: StaticString) -> UInt8? {
+  private static func tagShard(_ s: Span<UInt8>, _ value: Range<Int>, _ name: UInt64) -> UInt8? {
     var i = value.lowerBound
     let end = value.upperBound
     if i < end, s[i] == UInt8(ascii: "\"") {
@@ -92,10 +98,10 @@ public enum MessageSkim {
     return Token(s, found.lowerBound, found.upperBound)?.shard
   }
 
-  private static func parameter(_ name: StaticString, _ s: Span<UInt8>, _ from: Int, _ end: Int) -> Range<Int>? {
+  private static func parameter(_ name: UInt64, _ s: Span<UInt8>, _ from: Int, _ end: Int) -> Range<Int>? {
     var i = from
     while let parameter = try? s.nextParameter(&i, end) {
-      if s.equals(name, parameter.name.lowerBound, parameter.name.upperBound) { return parameter.value }
+      if parameter.word == name { return parameter.value }
     }
     return nil
   }

@@ -48,7 +48,16 @@ extension Span where Element == UInt8 {
 
   /// The first index from `i` whose octet is not in `set`, or `end`.
   @inline(__always) func skip(_ set: OctetSet, _ i: Int, _ end: Int) -> Int {
+    precondition(i >= 0 && end <= count)
     var i = i
+    // Four at a time: this is where a parse spends itself.
+    while i <= end &- 4 {
+      guard set.contains(unsafe self[unchecked: i]) else { return i }
+      guard set.contains(unsafe self[unchecked: i &+ 1]) else { return i &+ 1 }
+      guard set.contains(unsafe self[unchecked: i &+ 2]) else { return i &+ 2 }
+      guard set.contains(unsafe self[unchecked: i &+ 3]) else { return i &+ 3 }
+      i &+= 4
+    }
     while i < end, set.contains(self[i]) { i &+= 1 }
     return i
   }
@@ -112,6 +121,23 @@ extension ArraySlice<UInt8> {
     for c in self {
       if c.lowercased != other[j].lowercased { return false }
       j &+= 1
+    }
+    return true
+  }
+
+  /// Octet by octet, as `==` does, but eight at a time.
+  public func hasSameOctets(as other: Bytes) -> Bool {
+    let a = span
+    let b = other.span
+    guard a.count == b.count else { return false }
+    var i = 0
+    while i <= a.count &- 8 {
+      guard a.load(i) == b.load(i) else { return false }
+      i &+= 8
+    }
+    while i < a.count {
+      guard a[i] == b[i] else { return false }
+      i &+= 1
     }
     return true
   }

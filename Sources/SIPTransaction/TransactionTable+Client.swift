@@ -136,7 +136,7 @@ extension TransactionTable {
   private func client(of message: Message) -> UInt32? {
     guard let branch = message.via.branch, let token = Token(branch: branch), token.shard == shard,
       clients.contains(token.slot, generation: token.generation), clients[token.slot].random == token.random,
-      clients[token.slot].flow != nil, message.hasOneVia
+      clients[token.slot].flow != nil, message.hasOneVia  // §8.1.3.3: else it was not meant for us
     else { return nil }
     if clients[token.slot].method == message.method { return token.slot }
     if message.method == .cancel, clients[token.slot].partner != .max { return clients[token.slot].partner }
