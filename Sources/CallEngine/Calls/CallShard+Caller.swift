@@ -45,7 +45,8 @@ extension CallShard {
     headers: [(name: [UInt8], value: [UInt8])] = [], contacts: [[UInt8]] = []
   ) {
     guard let id = leg.serverInvite, let request = table.request(of: id) else { return }
-    var writer = MessageWriter.response(to: request, status: status, reason: text, toTag: leg.tag,
+    var writer = MessageWriter.response(
+      to: request, status: status, reason: text, toTag: leg.tag,
       capacity: request.responseHeadSize + (text?.utf8.count ?? 0) + 96)
     for contact in contacts { writer.header(.contact, contact[...]) }
     writer.reason(reason)

@@ -42,10 +42,8 @@ final class Leg {
   /// True where `localSDP` is an offer of ours that the peer's ACK must answer.
   var awaitsAnswer = false
 
-  /// The offer of a re-INVITE that the other leg has still to answer.
-  var proposed: RemoteDescription?
-  /// What was described before our own re-INVITE, should it be refused.
-  var saved: LocalDescription?
+  /// Only while a re-INVITE is under way: most legs never see one.
+  private var change: SessionChange?
   /// The caller is to be offered the callee's codec once his ACK is here.
   var wantsReoffer = false
   /// A BYE that waits for the ACK to our 2xx (RFC 3261 §15), with its Reason.
@@ -56,8 +54,8 @@ final class Leg {
   var leaf: DialTree.Leaf?
   var timer: TimerHandle?
   var reinviteTimer: TimerHandle?
-  /// Views of the INVITE as it was sent: From and Call-ID of the dialog-to-be. Nil once there is the dialog.
-  var local: Dialog.Invitation?
+  /// The INVITE as it was sent; nil once there is the dialog.
+  var sent: SentInvite?
   /// A phone that registered: requests go where its REGISTER came from.
   var isBinding = false
 
@@ -69,10 +67,64 @@ final class Leg {
     description = LocalDescription(id: session)
   }
 
+  /// The offer of a re-INVITE that the other leg has still to answer.
+  var proposed: RemoteDescription? {
+    get { change?.proposed }
+    set {
+      SessionChange.open(&change, newValue != nil)
+      change?.proposed = newValue
+      SessionChange.close(&change)
+    }
+  }
+
+  /// What was described before our own re-INVITE, should it be refused.
+  var saved: LocalDescription? {
+    get { change?.saved }
+    set {
+      SessionChange.open(&change, newValue != nil)
+      change?.saved = newValue
+      SessionChange.close(&change)
+    }
+  }
+
   var isLive: Bool { phase != .ended }
   /// Our tag as it is written.
   var tag: Bytes { dialog?.localTag ?? token.hex[...] }
   var name: LegName { LegName(slot: token.slot, generation: token.generation) }
+}
+
+/// What a re-INVITE in progress may have to undo or to finish.
+final class SessionChange {
+  var proposed: RemoteDescription?
+  var saved: LocalDescription?
+
+  static func open(_ change: inout SessionChange?, _ isNeeded: Bool) {
+    if isNeeded, change == nil { change = SessionChange() }
+  }
+
+  static func close(_ change: inout SessionChange?) {
+    if let it = change, it.proposed == nil, it.saved == nil { change = nil }
+  }
+}
+
+/// Where the parts of our INVITE are that the dialog-to-be consists of. The octets are those that its transaction sends.
+struct SentInvite {
+  var bytes: [UInt8]
+  var from: Range<UInt32>
+  /// The last octets of From.
+  var tagLength: UInt8
+  var callID: Range<UInt32>
+  /// In To, which has no more than it.
+  var requestURI: Range<UInt32>
+
+  /// - Parameter flow: where it was sent.
+  func invitation(flow: Flow) -> Dialog.Invitation {
+    func view(_ range: Range<UInt32>) -> Bytes { bytes[Int(range.lowerBound)..<Int(range.upperBound)] }
+    let from = view(from)
+    return Dialog.Invitation(
+      callID: view(callID), from: from, localTag: from.suffix(Int(tagLength)), cseq: 1, requestURI: view(requestURI),
+      flow: flow)
+  }
 }
 
 /// A leg as transactions, which outlive it, know it: two numbers that find nothing once it is over, so that nothing of

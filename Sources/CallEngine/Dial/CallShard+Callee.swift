@@ -69,22 +69,22 @@ extension CallShard {
     for path in route.path { writer.header(.route, path[...]) }
     writer.header(.maxForwards, number: max(0, (call.invite.maxForwards ?? 70) - 1))
     writer.begin(.from)
-    let from = writer.bytes.count
+    let from = writer.count
     writer.append(caller.from)
     writer.append(";tag=" as StaticString)
     leg.token.write(into: &writer.bytes)
-    let fromEnd = writer.bytes.count
+    let fromEnd = writer.count
     writer.endLine()
     writer.append("To: <" as StaticString)
-    let to = writer.bytes.count
+    let to = writer.count
     writer.appendClean(route.uri)
-    let toEnd = writer.bytes.count
+    let toEnd = writer.count
     writer.append(">\r\n" as StaticString)
     writer.begin(.callID)
-    let callID = writer.bytes.count
+    let callID = writer.count
     Token(shard: shard, slot: 0, generation: UInt32(truncatingIfNeeded: random.next()), random: random.next())
       .write(into: &writer.bytes)
-    let callIDEnd = writer.bytes.count
+    let callIDEnd = writer.count
     writer.endLine()
     writer.header(.cSeq, "1 INVITE" as StaticString)
     contact(&writer, leg)
@@ -97,13 +97,12 @@ extension CallShard {
     for name in target.remove { changes.remove(name) }
     passHeaders(&writer, from: call.invite, changes: changes)
     writer.finish(body: body[...], contentType: "application/sdp")
-    let bytes = writer.bytes
-    leg.local = Dialog.Invitation(
-      callID: bytes[callID..<callIDEnd], from: bytes[from..<fromEnd], localTag: bytes[(fromEnd - Token.length)..<fromEnd],
-      cseq: 1, requestURI: bytes[to..<toEnd], flow: leg.flow)
+    leg.sent = SentInvite(
+      bytes: writer.bytes, from: from..<fromEnd, tagLength: UInt8(Token.length), callID: callID..<callIDEnd,
+      requestURI: to..<toEnd)
     leg.clientInvite = id
     own(id, .invite(leg.name, isBinding: leg.isBinding))
-    table.send(id, method: .invite, bytes: bytes, flow: leg.flow, now: now, wheel: &wheel)
+    table.send(id, method: .invite, bytes: writer.bytes, flow: leg.flow, now: now, wheel: &wheel)
   }
 
   func via(_ writer: inout MessageWriter, _ flow: Flow, _ branch: Token) {
@@ -127,13 +126,15 @@ extension CallShard {
 
   func succeeded(_ id: ClientTransactionID, _ leg: Leg, _ message: Message) {
     guard leg.phase == .early else { return late(id, message, isBinding: leg.isBinding) }
-    guard let local = leg.local else { return }
-    guard var dialog = Dialog(uac: local, response: message) else { return unreadableAnswer(leg) }
+    guard let sent = leg.sent else { return }
+    guard var dialog = Dialog(uac: sent.invitation(flow: leg.flow), response: message) else {
+      return unreadableAnswer(leg)
+    }
     let call = leg.call
     aim(&dialog, isBinding: leg.isBinding)
     leg.flow = dialog.flow
     leg.dialog = consume dialog
-    leg.local = nil
+    leg.sent = nil
     leg.clientInvite = nil
     leg.phase = .confirmed
     if let timer = leg.timer { wheel.cancel(timer) }
@@ -266,4 +267,9 @@ extension CallShard {
         call, dial)
     }
   }
+}
+
+extension MessageWriter {
+  /// Octets so far.
+  fileprivate var count: UInt32 { UInt32(truncatingIfNeeded: bytes.count) }
 }
