@@ -239,7 +239,7 @@ on.invite(internal)
     def _run_memory(self, calls: int) -> dict:
         """The marginal cost: between a tenth of the calls and all of them, so that pools and warm code are not charged."""
         port = ports.port()
-        server = self.server(f"{CALLEE}:{port}", media_ports=min(9000, 4 * calls + 400))
+        server = self.server(f"{CALLEE}:{port}", media_ports=4 * calls + 400)
         idle = measure.rss_kib(server.process.pid)
         uas = self.keep(Sipp("callee", CALLEE, port=port, calls=None, scenarios=HERE / "scenarios", folder=self.folder / "sipp", seconds=200))
         held = []
@@ -315,7 +315,8 @@ def main() -> int:
             bench.soak(1800, 1_000_000)
     if "memory" in parts:
         print("memory", flush=True)
-        bench.memory(300 if options.quick else 2000)
+        # A call has four sockets, and the server keeps 1024 files for the rest.
+        bench.memory(300 if options.quick else min(5000, (resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 1100) // 4))
     if "media" in parts:
         print("media: G.711, 20 ms, both ways", flush=True)
         media = MediaBench(bench, BUILD, rtpengine)

@@ -76,11 +76,13 @@ class MediaBench:
 
     def _rate(self, rate: int, at: str, sides: dict, rounds: int, seconds: float) -> None:
         results: dict[str, list[dict]] = {name: [] for name in sides}
+        dropped = dict.fromkeys(sides, 0)
         for _ in range(rounds):
             for name, (pid, ends) in sides.items():
                 try:
                     results[name].append(self._loaded(pid, ends[:rate // 50], seconds))
                 except (AssertionError, subprocess.SubprocessError) as error:
+                    dropped[name] += 1
                     print(f"  a round of {name} failed: {error}", file=sys.stderr)
         rows = {name: self._summary(found) for name, found in results.items() if found}
         ours = rows.get("nightjar")
@@ -90,10 +92,11 @@ class MediaBench:
             if name == "nightjar":
                 continue
             # What the bare loop loses as well the load or the kernel has lost.
-            failed = max(0, ours["lost"] - theirs["lost"]) if name == "bare C loop" else 0
+            excess = ours["lost"] - rows.get("bare C loop", {"lost": 0})["lost"]
             self.bench.row("media", f"relayed packet {at}", "CPU µs", ours["us"], theirs["us"], name,
                            goal=GOALS[name], lost=f"{ours['lost']} against {theirs['lost']} of {ours['sent']}",
-                           failed=failed or None)
+                           dropped_rounds=f"{dropped['nightjar']} against {dropped[name]}" if dropped["nightjar"] or dropped[name] else None,
+                           failed=max(0, excess) + dropped["nightjar"] or None)
         floor = rows.get("bare C loop")
         for field, name in (("p99_us", "p99"), ("p999_us", "p99.9")):
             others = "; ".join(f"{peer} {row[field] / 1000:.2g}" for peer, row in rows.items() if peer not in ("nightjar", "bare C loop"))
