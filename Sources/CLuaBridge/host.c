@@ -168,10 +168,42 @@ static int typed(lua_State *L) {
   return 1;
 }
 
+/// Whether a rule (on top) lets the value below it pass: a type; a range { least, most, whole }; a set of values.
+static bool is_plain(lua_State *L, int rule, int value) {
+  if (lua_type(L, rule) == LUA_TNUMBER) return lua_type(L, value) == lua_tointeger(L, rule);
+  if (lua_type(L, rule) != LUA_TTABLE) return false;
+  if (lua_type(L, value) == LUA_TNUMBER && lua_rawgeti(L, rule, 1) == LUA_TNUMBER) {
+    lua_rawgeti(L, rule, 2);
+    lua_rawgeti(L, rule, 3);
+    if (lua_toboolean(L, -1) && !lua_isinteger(L, value)) return false;
+    return lua_compare(L, rule + 1, value, LUA_OPLE) && lua_compare(L, value, rule + 2, LUA_OPLE);
+  }
+  lua_pushvalue(L, value);
+  lua_rawget(L, rule);
+  return lua_toboolean(L, -1);
+}
+
+/// plain(options, rules): whether each option has a rule by its name and keeps to it.
+static int plain(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  lua_pushnil(L);
+  while (lua_next(L, 1)) {
+    lua_pushvalue(L, 3);
+    lua_rawget(L, 2);
+    if (!is_plain(L, 5, 4)) return 0;
+    lua_settop(L, 3);
+  }
+  lua_pushboolean(L, true);
+  return 1;
+}
+
 void nj_open_host(lua_State *L) {
   static const luaL_Reg functions[] = {{"host", host},   {"ask", ask}, {"fail", fail},
                                        {"where", where}, {"tag", tag}, {"memory_limit", memory_limit},
-                                       {"typed", typed}, {NULL, NULL}};
+                                       {"typed", typed}, {"plain", plain},
+                                       {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);
   lua_pushlightuserdata(L, NULL);
   lua_setfield(L, -2, "json_null");  // not nil in a table, nil for the host

@@ -1,5 +1,6 @@
 -- The call object: verbs by colon, fields fetched when first asked for. An unknown name raises with the nearest one.
 
+local type, rawget, typed, host = type, rawget, typed, host
 local HANDLE, NUMBER = {}, {}
 local LISTS = { hooks = {}, spawned = {} }  -- private keys of a call's tables
 local calls = records  -- h → the call's object; the bridge drops it with the call's group

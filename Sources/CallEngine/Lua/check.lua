@@ -2,7 +2,7 @@
 -- names the verb, the option and what would have been right.
 
 local LONGEST = 7 * 24 * 3600  -- seconds
-local type, math_type = type, math.type
+local type, next, plain = type, next, plain
 
 -- Headers that the server writes itself, with their compact forms (RFC 3261 §20).
 local OWN = {
@@ -224,48 +224,35 @@ local function set_of(values)
   return set
 end
 
--- A plain option is one that goes to the host as the script wrote it. This gives a function that knows a value to be
--- right and plain, or nil where a type has no such values; what it does not know is checked in full.
-local function plain_check(spec)
-  local kind, least, most = spec[2], spec.min, spec.max
-  local set = spec.values and set_of(spec.values) or kind == "ringback" and RINGBACK
-  if spec.later then
-    return nil
-  elseif set then
-    return function(value) return set[value] end
-  elseif kind == "string" or kind == "boolean" then
-    return function(value) return type(value) == kind end
-  elseif kind == "seconds" then
-    least = least or 0
-    return function(value) return type(value) == "number" and value >= least and value <= LONGEST end
-  elseif kind == "integer" or kind == "cause" then
-    least, most = least or kind == "cause" and 1 or math.mininteger, most or kind == "cause" and 127 or math.maxinteger
-    return function(value) return math_type(value) == "integer" and value >= least and value <= most end
-  end
+-- A plain option goes to the host as the script wrote it. This gives the rule by which `plain` of the bridge knows one,
+-- or nil where a type has none; what is not plain is checked in full.
+local PLAIN_TYPES = { boolean = 1, string = 4 }  -- LUA_TBOOLEAN, LUA_TSTRING
+
+local function plain_rule(spec)
+  local kind = spec[2]
+  if spec.later then return nil end
+  if spec.values then return set_of(spec.values) end
+  if kind == "ringback" then return RINGBACK end
+  if kind == "seconds" then return { spec.min or 0, LONGEST, false } end
+  if kind == "integer" then return { spec.min or math.mininteger, spec.max or math.maxinteger, true } end
+  if kind == "cause" then return { 1, 127, true } end
+  return PLAIN_TYPES[kind]
 end
 
-local indexes, plain_checks = {}, {}
+local indexes, plain_rules = {}, {}
 
 local function by_name(specs)
   local index = indexes[specs]
   if not index then
-    local plain = {}
+    local rules = {}
     index = {}
     for _, spec in ipairs(specs) do
       index[spec[1]] = spec
-      plain[spec[1]] = plain_check(spec)
+      rules[spec[1]] = plain_rule(spec)
     end
-    indexes[specs], plain_checks[specs] = index, plain
+    indexes[specs], plain_rules[specs] = index, rules
   end
-  return index, plain_checks[specs]
-end
-
-local function all_plain(options, checks)
-  for key, value in next, options do
-    local check = checks[key]
-    if not (check and check(value)) then return false end
-  end
-  return true
+  return index, plain_rules[specs]
 end
 
 local NONE = {}
@@ -276,8 +263,8 @@ local NONE = {}
 function check_options(options, specs, what, skip)
   if options == nil then return NONE end
   if type(options) ~= "table" then failf("%s takes a table of options, not %s", what, shown(options)) end
-  local index, checks = by_name(specs)
-  if all_plain(options, checks) then return options end
+  local index, rules = by_name(specs)
+  if plain(options, rules) then return options end
   local checked = {}
   for key, value in next, options do
     local spec = index[key]

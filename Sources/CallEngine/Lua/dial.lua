@@ -1,7 +1,8 @@
 -- call:dial. Targets as people write them become a tree that the host walks: a string, {kind="target", target=, …},
 -- {kind="parallel", list=} or {kind="seq", list=, failover_on=}.
 
-local sub, ask, DIAL = string.sub, ask, OP.dial
+local type, sub, ask, DIAL = type, string.sub, ask, OP.dial
+local call_handle, check_options, with_parts = call_handle, check_options, with_parts
 local DEEPEST, MOST = 8, 64
 local PREFIXES = { user = 1, trunk = 1, sip = 1, sips = 1 }
 local seq_type = { __name = "seq", __metatable = "seq" }

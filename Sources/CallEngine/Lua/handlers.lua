@@ -43,10 +43,10 @@ define("on", setmetatable({}, {
   end,
 }))
 
-local function run(name, ...)
+local function run(name, argument)
   local handler = registered[name]
   if not handler then error("the script has no on." .. name, 0) end
-  handler.fn(...)
+  handler.fn(argument)
 end
 
 entry("invite", function(h, number)

@@ -9,6 +9,8 @@ local function waiting(h)
 end
 
 -- The tag of a task is its call's handle plus one; zero: no call.
+local tag = tag
+
 function enter_call(h) tag(h + 1) end
 
 function current_call()

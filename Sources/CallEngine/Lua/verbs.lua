@@ -4,8 +4,9 @@ local function options_of(verb, options) return check_options(options, schema.ve
 
 -- A verb whose only argument is its options.
 local function plain(name)
+  local op, specs, what = OP[name], schema.verbs[name].options, "call:" .. name
   verbs[name] = function(call, options)
-    return outcome(ask(OP[name], call_handle(call, name), options_of(name, options)))
+    return outcome(ask(op, call_handle(call, name), check_options(options, specs, what)))
   end
 end
 
