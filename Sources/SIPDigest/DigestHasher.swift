@@ -3,43 +3,44 @@ internal import SIPMessage
 
 /// The `H(a:b:…)` of RFC 7616 §3.4, fed with one part after the other.
 struct DigestHasher {
-  private var md5 = MD5()
+  // One of the two; changed in place, as a copy would take memory of its own.
+  private var md5: Insecure.MD5?
   private var sha256: SHA256?
   private var isEmpty = true
 
   init(_ algorithm: DigestAlgorithm) {
-    if algorithm == .sha256 { sha256 = SHA256() }
+    switch algorithm {
+    case .md5: md5 = Insecure.MD5()
+    case .sha256: sha256 = SHA256()
+    }
   }
 
   /// A part, with a colon before all but the first.
   mutating func add(_ part: Span<UInt8>) {
-    if !isEmpty { colon() }
+    if !isEmpty { update(DigestHasher.colon.span) }
     isEmpty = false
-    if sha256 == nil {
-      md5.update(part)
-    } else {
-      unsafe part.withUnsafeBytes { unsafe sha256!.update(bufferPointer: $0) }
-    }
+    update(part)
   }
 
   mutating func add(_ part: Bytes) { add(part.span) }
 
   mutating func add(_ part: HexDigest) { add(part.digits.span.extracting(0..<part.count)) }
 
-  private mutating func colon() {
-    if sha256 == nil { md5.append(UInt8(ascii: ":")) } else { sha256!.update(data: DigestHasher.colon) }
-  }
-
   private static let colon = [UInt8(ascii: ":")]
+
+  private mutating func update(_ octets: Span<UInt8>) {
+    unsafe octets.withUnsafeBytes { octets in
+      unsafe md5?.update(bufferPointer: octets)
+      unsafe sha256?.update(bufferPointer: octets)
+    }
+  }
 
   consuming func finalize() -> HexDigest {
     var digest = HexDigest()
-    if let sha256 {
+    if let md5 {
+      for octet in md5.finalize() { digest.append(octet) }
+    } else if let sha256 {
       for octet in sha256.finalize() { digest.append(octet) }
-    } else {
-      let (first, second) = md5.finalize()
-      digest.append(first)
-      digest.append(second)
     }
     return digest
   }

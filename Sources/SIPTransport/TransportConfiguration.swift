@@ -33,7 +33,7 @@ public struct DatagramOptions: Sendable {
   /// a wake costs more than a message. 0: never.
   public var busyRate = 1000
   /// What that adds to a message's way at most.
-  public var busyTick = Instant.Span.milliseconds(1)
+  public var busyTick = Instant.Span.milliseconds(2)
   /// `SO_RCVBUF` and `SO_SNDBUF` in bytes; the system may grant less.
   public var receiveBuffer = 4 << 20
   public var sendBuffer = 4 << 20
