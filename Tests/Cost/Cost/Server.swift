@@ -75,7 +75,11 @@ enum Wall {
 /// Keeps the records that are still to be made, as the queue of the writer does.
 final class CountedRecords: RecordSink {
   private let kept = Mutex<[PendingRecord]>([])
-  func append(_ record: PendingRecord) { kept.withLock { $0.append(record) } }
+  /// Else they are dropped, as the server's writer has them for a moment only.
+  let keeps = Atomic<Bool>(false)
+  func append(_ record: PendingRecord) {
+    if keeps.load(ordering: .relaxed) { kept.withLock { $0.append(record) } }
+  }
   func take() -> [PendingRecord] {
     kept.withLock { kept in
       let all = kept

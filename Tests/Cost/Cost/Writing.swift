@@ -1,12 +1,14 @@
 import CallEngine
 import Foundation
 import Storage
+import Synchronization
 
 /// Records of real calls, written as `RecordStore` writes them: a batch is one transaction, 400 as of a thousand calls a
 /// second.
 enum Writing {
   static func records(calls count: Int, count records: Int) async throws {
     let calls = Calls()
+    calls.meter.server.records.keeps.store(true, ordering: .relaxed)
     for n in 0..<max(20, count) {
       calls.call(n, from: Server.caller, authenticates: false)
       calls.meter.advance(calls.pace)
