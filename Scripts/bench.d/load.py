@@ -82,7 +82,7 @@ def at(times: list[float], part: float) -> float | None:
 
 def sustained(bench, rate: int, seconds: int) -> dict:
     """The rate for so long. A call whose messages come in another order fails at sipp, which expects one order only."""
-    load = Load(bench, media_ports=min(8000, 4 * rate))
+    load = Load(bench, media_ports=6 * rate)
     load.measured(rate, rate)
     early = measure.rss_kib(load.pid)
     result = load.measured(rate * seconds, rate)
@@ -102,7 +102,7 @@ def sustained(bench, rate: int, seconds: int) -> dict:
 
 def soak(bench, rate: int, calls: int) -> dict:
     """Resident memory over many calls, looked at once a tenth."""
-    load = Load(bench, media_ports=8000)
+    load = Load(bench, media_ports=12_000)
     sizes, failed = [], 0
     for _ in range(10):
         failed += load.measured(calls // 10, rate)["failed"]
@@ -162,7 +162,7 @@ def scale(bench, shards: int, many_users: int, many_calls: int, seconds: float) 
     """CPU milliseconds a call with few and many bindings, then with few and many held calls."""
     rate = 300
     result: dict = {"failed": 0}
-    server = bench.server(f"{CALLEE}:9", media_ports=4 * many_calls + 800, settings={"sip": {"shards": shards}})
+    server = bench.server(f"{CALLEE}:9", media_ports=4 * many_calls + 3000, settings={"sip": {"shards": shards}})
     phone = Phone(server, "1000", ip=CALLEE)
     port = phone.port
     phone.register()
@@ -204,7 +204,7 @@ end)""")
 
 def reload(bench, lines: int, rate: int, seconds: int) -> dict:
     """The longest INVITE→180 of a steady load, without a reload and with three of a long dialplan."""
-    load = Load(bench, media_ports=8000)
+    load = Load(bench, media_ports=12_000)
     rules = "\n".join(f'  {{ "^9{n:06d}$", function(call) call:reject {{ status = 486 }} end }},' for n in range(lines))
     text = (load.server.folder / "dialplan.lua").read_text().replace("  default =", rules + "\n  default =", 1)
     load.measured(rate, rate)

@@ -31,7 +31,7 @@ public struct DatagramOptions: Sendable {
   public var turn = 256
   /// From this many datagrams a second on, a shard wakes by the clock, once a `busyTick`, and no longer for each of them:
   /// a wake costs more than a message. 0: never.
-  public var busyRate = 1000
+  public var busyRate = 500
   /// What that adds to a message's way at most.
   public var busyTick = Instant.Span.milliseconds(2)
   /// `SO_RCVBUF` and `SO_SNDBUF` in bytes; the system may grant less.

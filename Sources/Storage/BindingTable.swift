@@ -16,7 +16,13 @@ extension Database {
   public func bindings(nowSeconds: Int64) async throws(StorageError) -> [StoredBinding] {
     try await write { db in
       try db.execute(sql: "DELETE FROM binding WHERE expires <= ?", arguments: [nowSeconds])
-      return try Row.fetchAll(db, sql: "SELECT * FROM binding ORDER BY user, expires").compactMap(StoredBinding.init)
+      // Row by row: all of them at once would be several times what they come to.
+      let rows = try Row.fetchCursor(db, sql: "SELECT * FROM binding ORDER BY user, expires")
+      var found: [StoredBinding] = []
+      while let row = try rows.next() {
+        if let binding = StoredBinding(row: row) { found.append(binding) }
+      }
+      return found
     }
   }
 

@@ -38,7 +38,7 @@ def test_pages_have_lines_of_120_columns_at_most_and_links_that_lead_somewhere(p
     assert not [a for a in re.findall(r"\]\(#([^)]+)\)", text) if a not in anchors]
 
 
-@pytest.mark.parametrize("script", ["Scripts/run", "Scripts/test", "Scripts/demo", "Scripts/bench", "Scripts/lib.sh",
+@pytest.mark.parametrize("script", ["Scripts/run", "Scripts/test", "Scripts/demo", "Scripts/bench", "Scripts/cost", "Scripts/lib.sh",
                                     ".ci/run", ".ci/sanitize"])
 def test_shell_scripts_parse(script):
     assert subprocess.run(["bash", "-n", ROOT / script]).returncode == 0
