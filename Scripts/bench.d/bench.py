@@ -3,7 +3,6 @@ what it is held against. Times come from /proc, as these machines are noisy: wal
 verified as well (calls answered, records written, packets arrived), and a row that did not do its work says so."""
 import argparse
 import atexit
-import csv
 import json
 import resource
 import shutil
@@ -117,18 +116,18 @@ on.invite(internal)
         uas = self.keep(Sipp("callee", CALLEE, port=port, calls=None, scenarios=HERE / "scenarios",
                              folder=self.folder / "sipp", seconds=seconds * 3 + 60, arguments=["-buff_size", "4194304"]))
 
-        def load(count: int) -> Sipp:
+        def callers(count: int) -> Sipp:
             return self.keep(Sipp("caller_auth" if authenticate else "caller", CHALLENGED if authenticate else TRUSTED,
                                   to=f"127.0.0.1:{server.port}", calls=count, rate=rate, scenarios=HERE / "scenarios",
                                   folder=self.folder / "sipp", seconds=seconds * 3 + 60,
                                   keys={"caller": "1000", "password": password("1000")},
                                   arguments=["-d", "100", "-trace_rtt", "-rtt_freq", "100", "-buff_size", "4194304"]))
 
-        first = load(warm)
+        first = callers(warm)
         first.wait(60)
         self.end(first)
         before = measure.cpu_seconds(pid)
-        uac = load(calls)
+        uac = callers(calls)
         uac.wait(seconds * 3 + 60)
         after = measure.cpu_seconds(pid)
         done, failed = uac.count("SuccessfulCall(C)"), uac.count("FailedCall(C)")
@@ -144,19 +143,8 @@ on.invite(internal)
         self.end(uac, uas, server)
         if not done:
             raise AssertionError(f"no call succeeded: {uac._report()}")
-        return {"ms": 1000 * (after - before) / done, "failed": failed, "p99": self._p99(uac), "records": records,
+        return {"ms": 1000 * (after - before) / done, "failed": failed, "p99": load.at(load.ring_times(uac), 0.99), "records": records,
                 "retransmitted": retransmitted}
-
-    @staticmethod
-    def _p99(uac: Sipp) -> float | None:
-        times = []
-        for file in uac.folder.glob(f"{uac.name}-{uac.port}*_rtt.csv"):
-            for line in csv.reader(file.open(), delimiter=";"):
-                try:
-                    times.append(float(line[1]))
-                except (ValueError, IndexError):
-                    continue
-        return round(sorted(times)[int(len(times) * 0.99)], 2) if times else None
 
     # -- registrations
 
@@ -178,15 +166,15 @@ on.invite(internal)
 
         port = ports.port()  # the same contact each time
 
-        def load(count: int) -> Sipp:
+        def callers(count: int) -> Sipp:
             return self.keep(Sipp("register", CHALLENGED, port=port, to=f"127.0.0.1:{server.port}", calls=count, rate=rate,
                                   scenarios=HERE / "scenarios", folder=self.folder / "sipp", seconds=seconds * 3 + 60,
                                   arguments=["-inf", users]))
 
-        first = load(1000)  # every user once: what follows are refreshes, as in a running network
+        first = callers(1000)  # every user once: what follows are refreshes, as in a running network
         first.wait(60)
         before = measure.cpu_seconds(server.process.pid)
-        again = load(int(rate * seconds))
+        again = callers(int(rate * seconds))
         again.wait(seconds * 3 + 60)
         if not kamailio:
             until(lambda: server.query("select count(*) n from binding")[0]["n"] >= 1000, "the bindings", timeout=5)
