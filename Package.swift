@@ -16,6 +16,9 @@ let strict = base + [.strictMemorySafety()]
 let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let posix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let ssl: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
+let http: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let webSocket: Target.Dependency = .product(name: "NIOWebSocket", package: "swift-nio")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 
@@ -28,6 +31,7 @@ let tests: [Target] = [
   .testTarget(
     name: "SIPDialogTests", dependencies: ["NetCore", "SIPMessage", "SDP", "SIPDialog", "SIPTransaction"],
     swiftSettings: strict),
+  .testTarget(name: "NextHopTests", dependencies: ["NetCore", "SIPMessage", "NextHop"], swiftSettings: base),
   .testTarget(name: "LuaRuntimeTests", dependencies: ["CLuaBridge", "LuaRuntime"], swiftSettings: base),
   .testTarget(name: "MediaTests", dependencies: ["NetCore", "CNet", "CSndfile", "Media"], swiftSettings: base),
   .testTarget(
@@ -57,6 +61,7 @@ let package = Package(
   products: [.executable(name: "nightjar", targets: ["nightjar"])],
   dependencies: [
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -67,6 +72,7 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CLua", pkgConfig: "lua5.4", providers: [.apt(["liblua5.4-dev"])]),
     .systemLibrary(name: "CSndfile", pkgConfig: "sndfile", providers: [.apt(["libsndfile1-dev"])]),
+    .systemLibrary(name: "CCares", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
     .target(name: "CLuaBridge", dependencies: ["CLua"]),
     .target(name: "CNet"),
     .target(name: "NetCore", swiftSettings: strict),
@@ -75,6 +81,7 @@ let package = Package(
     .target(name: "SIPDigest", dependencies: ["NetCore", "SIPMessage", crypto], swiftSettings: strict),
     .target(name: "SIPTransaction", dependencies: ["NetCore", "SIPMessage"], swiftSettings: strict),
     .target(name: "SIPDialog", dependencies: ["NetCore", "SIPMessage", "SDP"], swiftSettings: strict),
+    .target(name: "NextHop", dependencies: ["NetCore", "SIPMessage", "CCares"], swiftSettings: base),
     .target(name: "LuaRuntime", dependencies: ["CLuaBridge"], resources: [.embedInCode("Lua")], swiftSettings: base),
     .target(name: "Media", dependencies: ["NetCore", "CNet", "CSndfile"], swiftSettings: base),
     .target(
@@ -84,7 +91,8 @@ let package = Package(
       ],
       resources: [.embedInCode("Lua")], swiftSettings: strict),
     .target(
-      name: "SIPTransport", dependencies: ["NetCore", "SIPMessage", nio, posix, log], swiftSettings: strict),
+      name: "SIPTransport", dependencies: ["NetCore", "SIPMessage", nio, posix, ssl, http, webSocket, log],
+      swiftSettings: strict),
     .target(
       name: "Storage",
       dependencies: [
@@ -96,7 +104,7 @@ let package = Package(
       name: "Server",
       dependencies: [
         "NetCore", "SIPMessage", "SIPDigest", "SIPTransaction", "LuaRuntime", "Media", "CallEngine", "SIPTransport",
-        "Storage", "Yams", nio, posix, log, lifecycle,
+        "NextHop", "Storage", "Yams", nio, posix, log, lifecycle,
       ], swiftSettings: strict),
     .executableTarget(
       name: "nightjar",

@@ -8,7 +8,7 @@ NIGHTJAR=${NIGHTJAR_BIN:-$ROOT/.build/release/nightjar}
 JOBS=$(nproc 2>/dev/null || echo 2)
 VENV=$ROOT/.venv
 
-BUILD_PACKAGES=(liblua5.4-dev libsndfile1-dev libsqlite3-dev pkg-config gcc libc6-dev)
+BUILD_PACKAGES=(liblua5.4-dev libsndfile1-dev libc-ares-dev libsqlite3-dev pkg-config gcc libc6-dev)
 PHONE_PACKAGES=(baresip-core python3)
 TEST_PACKAGES=(sip-tester baresip-core python3 python3-venv)
 

@@ -57,6 +57,8 @@ public final class ServerNode: SimulatedNode {
   private let wall = VirtualWallClock()
   private var crossing: [(shard: Int, message: Message)] = []
   private var replies: [Datagram] = []
+  /// What shards posted to each other.
+  private let posted = Posted()
 
   /// A server at `address` of `network`.
   /// - Parameters:
@@ -92,7 +94,7 @@ public final class ServerNode: SimulatedNode {
       authenticator: DigestAuthenticator(
         DigestRealm(name: ServerNode.domain), key: Array("sixteen octets!!".utf8)),
       records: records, keyValue: KeyValueStore(), media: media, counters: EngineCounters(), trace: TraceHub(),
-      logger: log.logger(), wallClock: { wall.milliseconds })
+      peers: ShardPeers(count: count), logger: log.logger(), wallClock: { wall.milliseconds })
     let first = ServerNode.load(script, 1, count, directory, settings, services)
     let services = self.services
     let now = network.clock.now
@@ -101,6 +103,11 @@ public final class ServerNode: SimulatedNode {
         shard: UInt8(index), services: services, generation: generation, now: now, timers: TransactionTimers())
     }
     generation = 1
+    services.peers.connect { [posted] input, shard in
+      guard (0..<count).contains(shard) else { return false }
+      posted.add(shard, input)
+      return true
+    }
     network.attach(self, at: ServerNode.address)
   }
 
@@ -154,6 +161,18 @@ public final class ServerNode: SimulatedNode {
     var all: [ShardSnapshot] { snapshots.withLock { $0 } }
   }
 
+  private final class Posted: Sendable {
+    private let inputs = Mutex<[(shard: Int, input: ShardInput)]>([])
+    func add(_ shard: Int, _ input: ShardInput) { inputs.withLock { $0.append((shard, input)) } }
+    var isEmpty: Bool { inputs.withLock { $0.isEmpty } }
+    func take() -> [(shard: Int, input: ShardInput)] {
+      inputs.withLock { inputs in
+        defer { inputs = [] }
+        return inputs
+      }
+    }
+  }
+
   // MARK: SimulatedNode
 
   public func receive(_ bytes: [UInt8], from: Endpoint, to: Endpoint, at now: Instant) {
@@ -190,18 +209,19 @@ public final class ServerNode: SimulatedNode {
       crossing = []
       for (shard, message) in arrived { shards[shard].receive(message, now: now) }
       for (owner, event) in media.takeEvents() { shards[Int(owner)].handle(.media([event]), now: now) }
+      for (shard, input) in posted.take() { shards[shard].handle(input, now: now) }
       for shard in shards {
         if let deadline = shard.nextDeadline, deadline <= now { shard.tick(now: now) }
         shard.drain { out.append(Datagram(bytes: $0.bytes, from: $0.flow.local, to: $0.flow.remote)) }
         shard.endOfBatch()
         while let vm = shard.takeRetired() { retired.append(vm) }
       }
-    } while media.hasEvents
+    } while media.hasEvents || !posted.isEmpty
     return out
   }
 
   public var nextDeadline: Instant? {
-    if media.hasEvents || !crossing.isEmpty { return clock.now }
+    if media.hasEvents || !crossing.isEmpty || !posted.isEmpty { return clock.now }
     return shards.compactMap(\.nextDeadline).min()
   }
 }

@@ -121,6 +121,9 @@ extension CallShard {
         owners[Int(id.slot)] = .none
         if let request = table.request(of: waiting) { reply(waiting, request, message.status, phrase(message)) }
       }
+    case .own(let done):
+      if message.status >= 200 { owners[Int(id.slot)] = .none }
+      done(message.status, message)
     }
   }
 
@@ -156,6 +159,7 @@ extension CallShard {
       if let leg = leg(name) { ended(leg) }
     case .info(let waiting):
       if let request = table.request(of: waiting) { reply(waiting, request, status) }
+    case .own(let done): done(status, nil)
     }
   }
 

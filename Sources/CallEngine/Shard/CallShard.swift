@@ -221,4 +221,7 @@ enum RequestOwner {
   case reinvite(LegName, passed: LegName?)
   case bye(LegName)
   case info(ServerTransactionID)
+  /// A request of the server's own. Called with every provisional response and with the final one; with the status
+  /// alone (408, 503) where no response came.
+  case own((_ status: Int, _ response: Message?) -> Void)
 }

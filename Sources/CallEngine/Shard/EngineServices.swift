@@ -13,14 +13,16 @@ public struct EngineServices: Sendable {
   public var media: any MediaGateway
   public var counters: EngineCounters
   public var trace: TraceHub
+  /// The other shards' mailboxes.
+  public var peers: ShardPeers
   public var logger: Logger
   /// Wall clock in milliseconds since 1970; virtual in tests.
   public var wallClock: @Sendable () -> Int64
 
   public init(
     bindings: BindingTable, journal: any BindingJournal, authenticator: DigestAuthenticator, records: any RecordSink,
-    keyValue: KeyValueStore, media: any MediaGateway, counters: EngineCounters, trace: TraceHub, logger: Logger,
-    wallClock: @escaping @Sendable () -> Int64
+    keyValue: KeyValueStore, media: any MediaGateway, counters: EngineCounters, trace: TraceHub,
+    peers: ShardPeers, logger: Logger, wallClock: @escaping @Sendable () -> Int64
   ) {
     self.bindings = bindings
     self.journal = journal
@@ -30,6 +32,7 @@ public struct EngineServices: Sendable {
     self.media = media
     self.counters = counters
     self.trace = trace
+    self.peers = peers
     self.logger = logger
     self.wallClock = wallClock
   }

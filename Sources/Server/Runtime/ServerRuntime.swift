@@ -74,11 +74,11 @@ final class ServerRuntime: Sendable {
     let recordStore = RecordStore(database: database, settings: recordSettings, wallClock: wallClock, logger: logger)
 
     let shards = configuration.sip.shards > 0 ? configuration.sip.shards : defaultShards
-    let mailbox = GroupMailbox()
+    let peers = ShardPeers(count: shards)
     let media = try MediaPlane(
       MediaConfiguration(addresses: configuration.media.addresses, ports: configuration.media.ports)
     ) { owner, events in
-      mailbox.post(.media(events), to: Int(owner))
+      peers.post(.media(events), to: Int(owner))
     }
     let keyValue = KeyValueStore()
     let services = EngineServices(
@@ -87,7 +87,7 @@ final class ServerRuntime: Sendable {
         realm: configuration.sip.domain, algorithms: configuration.sip.algorithms,
         key: (0..<32).map { _ in UInt8.random(in: 0...255) }),
       records: recordStore, keyValue: keyValue, media: media, counters: EngineCounters(), trace: TraceHub(),
-      logger: logger, wallClock: wallClock)
+      peers: peers, logger: logger, wallClock: wallClock)
     let loader = GenerationLoader(keyValue: keyValue, logger: logger, wallClock: wallClock)
 
     // The listeners' real ports are known once they are bound; a script is loaded before, so that a broken one opens
@@ -112,7 +112,7 @@ final class ServerRuntime: Sendable {
         shard: seat.shard, services: services, generation: generation, now: .now, timers: TransactionTimers())
       return EngineDriver(shard: shard, bury: ServerRuntime.bury)
     }
-    mailbox.connect { [weak group] input, shard in group?.post(input, to: shard) ?? false }
+    peers.connect { [weak group] input, shard in group?.post(input, to: shard) ?? false }
     return ServerRuntime(
       log: log, logger: logger, services: services, database: database, bindingStore: bindingStore,
       recordStore: recordStore, media: media, group: group, loader: loader,
@@ -146,18 +146,6 @@ final class ServerRuntime: Sendable {
     media.shutdown()
     bindingStore.close()
     recordStore.close()
-  }
-}
-
-/// Lets the media plane post to shards that are made after it.
-final class GroupMailbox: Sendable {
-  private let post = Mutex<(@Sendable (ShardInput, Int) -> Bool)?>(nil)
-
-  func connect(_ body: @escaping @Sendable (ShardInput, Int) -> Bool) { post.withLock { $0 = body } }
-
-  @discardableResult
-  func post(_ input: ShardInput, to shard: Int) -> Bool {
-    post.withLock { $0 }?(input, shard) ?? false
   }
 }
 

@@ -40,7 +40,7 @@ struct Server {
       bindings: bindings, journal: NoJournal(),
       authenticator: DigestAuthenticator(DigestRealm(name: Server.domain), key: Array("sixteen octets!!".utf8)),
       records: records, keyValue: KeyValueStore(), media: ports, counters: EngineCounters(), trace: TraceHub(),
-      logger: logger, wallClock: { Wall.milliseconds.load(ordering: .relaxed) })
+      peers: ShardPeers(count: 1), logger: logger, wallClock: { Wall.milliseconds.load(ordering: .relaxed) })
     do {
       let script = try DialplanLoader.load(
         source: Array(Server.dialplan.utf8), name: "dialplan.lua", directory: nil, limits: settings.limits,

@@ -1,0 +1,5 @@
+internal import CCares
+internal import NetCore
+
+/// Finding the next hop of a request: RFC 3263.
+enum NextHop {}
