@@ -10,7 +10,7 @@ import SIPTransaction
 extension CallShard {
   /// The leg that a leg talks with.
   func counterpart(_ leg: Leg) -> Leg? {
-    guard let bridged = leg.call.bridged else { return nil }
+    guard let bridged = leg.call.bridged, !leg.isLeaving, leg.call.transfer?.half == nil else { return nil }
     let other = leg === bridged ? leg.call.caller! : bridged
     return other.isLive ? other : nil
   }
@@ -35,6 +35,7 @@ extension CallShard {
     } catch {
       return refuse(id, message, error)
     }
+    if let half = joinedHalf(leg) { return pass(id, message, leg, proposed, half) }
     guard let other = counterpart(leg) else { return answerAlone(id, message, leg, proposed) }
     guard other.clientInvite == nil, other.serverInvite == nil, other.unacknowledged == nil, other.dialog != nil,
       other.port != nil
@@ -50,7 +51,7 @@ extension CallShard {
 
   /// What one leg described, as an offer to another one that has a description of ours already; should it be refused, that
   /// one is kept.
-  private func offerAgain(to leg: Leg, _ remote: RemoteDescription) -> [UInt8]? {
+  func offerAgain(to leg: Leg, _ remote: RemoteDescription) -> [UInt8]? {
     guard let port = leg.port else { return nil }
     let previous = leg.localSDP.flatMap { try? SessionDescription(parsing: $0[...]) }
     guard
@@ -97,6 +98,7 @@ extension CallShard {
     }
     leg.remote = answer
     sendMedia(leg)
+    if let half = joinedHalf(leg) { changed(half, leg) }
     if let other = counterpart(leg) {
       let callee = leg.role == .callee ? leg : other
       sendMedia(other)
@@ -121,6 +123,7 @@ extension CallShard {
 
   /// The callee took another codec than the caller was promised: the caller is offered it now.
   func reoffer(_ caller: Leg) {
+    if let half = joinedHalf(caller) { return settle(half, turn: half.turns) }
     guard caller.phase == .confirmed, caller.clientInvite == nil, caller.serverInvite == nil,
       let remote = caller.call.bridged?.remote, caller.port != nil
     else { return }
@@ -145,9 +148,12 @@ extension CallShard {
     leg.dialog?.refreshTarget(message)
     sendACK(leg, of: id, cseq: message.cseq)
     guard leg.isLive else { return }
-    guard let answer = try? description(in: message) else { return failReinvite(from, status: 488) }
+    guard let answer = try? description(in: message) else {
+      return reinviteRefused(leg, 488) ? () : failReinvite(from, status: 488)
+    }
     leg.remote = answer
     sendMedia(leg)
+    if let half = joinedHalf(leg) { reinviteAnswered(half, leg, answer) }
     if let from, from.serverInvite != nil, let proposed = from.proposed, from.port != nil {
       from.proposed = nil
       guard let built = relayedAnswer(to: from, offer: proposed, from: answer.audio) else {
@@ -166,7 +172,7 @@ extension CallShard {
     leg.clientInvite = nil
     if let saved = leg.saved { leg.description.revert(to: saved) }
     leg.saved = nil
-    guard leg.isLive, leg.call.hangup == nil else { return }
+    guard leg.isLive, leg.call.hangup == nil, !leg.isLeaving else { return }
     if status == 481 || status == 408 {
       // RFC 3261 §12.2.1.2: that dialog is gone.
       failReinvite(from, status: status)
@@ -174,6 +180,7 @@ extension CallShard {
         leg.call,
         .init(side: leg.role == .caller ? .caller : .callee, status: status, cause: .recoveryOnTimerExpiry))
     }
+    if reinviteRefused(leg, status) { return }
     if passed != nil { return failReinvite(from, status: status) }
     if status == 491 {
       // §14.1: the owner of the Call-ID waits 2.1–4 s, the other 0–2 s.
@@ -186,7 +193,7 @@ extension CallShard {
   }
 
   /// The peer who asked for the change is told that it is not to be; the session stays as it was.
-  private func failReinvite(_ from: Leg?, status: Int) {
+  func failReinvite(_ from: Leg?, status: Int) {
     guard let from, let id = from.serverInvite, let request = table.request(of: id) else { return }
     from.serverInvite = nil
     from.proposed = nil
@@ -196,6 +203,7 @@ extension CallShard {
   }
 
   func cancelReinvite(_ leg: Leg) {
+    withdraw(leg)
     guard let other = counterpart(leg) ?? (leg.role == .caller ? leg.call.bridged : leg.call.caller),
       let id = other.clientInvite
     else { return failReinvite(leg, status: 487) }
@@ -206,6 +214,7 @@ extension CallShard {
   // MARK: INFO, BYE
 
   func info(_ id: ServerTransactionID, _ message: Message, _ leg: Leg) {
+    if let half = joinedHalf(leg) { return pass(info: id, message, half) }
     guard let other = counterpart(leg), other.dialog != nil, other.phase == .confirmed else {
       return reply(id, message, 200)
     }
@@ -234,6 +243,7 @@ extension CallShard {
       reply(invite, request, 487, tag: leg.tag, cause: cause)
     }
     leg.phase = .ended
+    if leavesAlone(leg) { return ended(leg) }
     if leg.role == .caller {
       // On an early dialog a BYE is as good as a CANCEL (§15).
       hangUp(call, .init(side: .caller, status: call.isAnswered ? 200 : 487, cause: cause))
@@ -248,7 +258,9 @@ extension CallShard {
   private func calleeGone(_ leg: Leg, _ cause: Cause) {
     let call = leg.call
     guard call.bridged === leg else { return }
-    if let dial = call.dial, dial.options.continuesAfterBridge, call.hangup == nil {
+    if let dial = call.dial, dial.options.continuesAfterBridge, call.hangup == nil, call.caller.isLive,
+      call.transfer?.half == nil
+    {
       call.bridged = nil
       if let port = call.caller.port { mediaCommands.append(.unbridge(port.id)) }
       cancel(&call.durationTimer)

@@ -15,8 +15,8 @@ final class Leg {
 
   /// Our tag in its dialog; its slot leads back here without a hash.
   let token: Token
-  let role: Role
-  unowned let call: Call
+  var role: Role
+  unowned var call: Call
   var phase = Phase.early
   var flow: Flow
   var dialog: Dialog?
@@ -58,6 +58,10 @@ final class Leg {
   var sent: SentInvite?
   /// A phone that registered: requests go where its REGISTER came from.
   var isBinding = false
+  /// Hash of the tag in its last 18x, for whoever answers in its place (RFC 3891); 0: none came.
+  var earlyTag = 0
+  /// Only while something is transferred.
+  var transfer: LegTransfer?
 
   init(token: Token, role: Role, call: Call, flow: Flow, session: UInt64) {
     self.token = token
@@ -88,6 +92,17 @@ final class Leg {
   }
 
   var isLive: Bool { phase != .ended }
+  /// The codec that the peer sends first: it is in both descriptions.
+  var settledCodec: Codec? {
+    guard let local = localAudio, let remote = remoteAudio else { return localAudio?.formats.first }
+    return local.codecs.first { $0.match(in: remote.codecs) != nil }
+  }
+  static func hash(ofTag tag: Bytes) -> Int {
+    var hasher = Hasher()
+    for octet in tag { hasher.combine(octet) }
+    let value = hasher.finalize()
+    return value == 0 ? 1 : value
+  }
   /// Our tag as it is written.
   var tag: Bytes { dialog?.localTag ?? token.hex[...] }
   var name: LegName { LegName(slot: token.slot, generation: token.generation) }
@@ -129,7 +144,7 @@ struct SentInvite {
 
 /// A leg as transactions, which outlive it, know it: two numbers that find nothing once it is over, so that nothing of
 /// a call is kept for them.
-struct LegName {
+struct LegName: Equatable {
   var slot: UInt32
   var generation: UInt32
 

@@ -50,12 +50,12 @@ extension CallShard {
     }
     // What we promised, or will promise, the caller stands first (RFC 3264 §6.1: the answerer prefers it).
     let first =
-      call.caller.localAudio?.formats.first
+      call.caller.settledCodec
       ?? (dial.ringback.policy.generatesAudio ? generable(remote.audio) : nil)
     guard
       let sdp = try? OfferAnswerSDP.relayedOffer(
         from: remote.session, audio: remote.audio, address: described(port), port: port.rtpPort,
-        session: leg.description.identity, codecs: codecs, first: first)
+        session: leg.description.identity, codecs: codecs, first: first, direction: call.isTransfer ? .sendrecv : nil)
     else { return nil }
     return leg.description.update(sdp)
   }
@@ -96,6 +96,7 @@ extension CallShard {
     for header in target.headers { changes.set(header.name, header.value) }
     for name in target.remove { changes.remove(name) }
     passHeaders(&writer, from: call.invite, changes: changes)
+    writer.copyAll(.referredBy, from: call.invite)
     writer.finish(body: body[...], contentType: "application/sdp")
     leg.sent = SentInvite(
       bytes: writer.bytes, from: from..<fromEnd, tagLength: UInt8(Token.length), callID: callID..<callIDEnd,
@@ -193,6 +194,9 @@ extension CallShard {
       return unusable(leg, call, dial)
     }
     guard leg.remote != nil else { return unusable(leg, call, dial) }
+    if let half = call.transfer?.joining, half.stage == .ringing {
+      return handedOver(leg, message.status, call, dial, half)
+    }
     guard leaseMedia(call.caller) else { return unusable(leg, call, dial, status: 503) }
     guard let plan = plan(for: call.caller, with: leg) else { return unusable(leg, call, dial) }
 
@@ -207,6 +211,7 @@ extension CallShard {
     cancel(&dial.progressTimer)
     cancel(&dial.delayTimer)
     call.bridged = leg
+    defer { transferAnswered(call) }
     switch plan {
     case .answer(let sdp):
       let body = call.caller.description.update(sdp)
@@ -246,8 +251,8 @@ extension CallShard {
           codecs: Array(audio.codecs), telephoneEvent: audio.telephoneEvent, address: described(port),
           port: port.rtpPort, session: caller.description.identity))
     }
-    if let promised = caller.localAudio?.formats.first {
-      return promised.match(in: audio.codecs) == nil ? .reoffer : .promised
+    if let promised = caller.settledCodec {
+      return promised.match(in: audio.codecs) == nil || isHeld(caller) && caller.call.isTransfer ? .reoffer : .promised
     }
     return relayedAnswer(to: caller, offer: offer, from: audio).map { .answer($0) }
   }

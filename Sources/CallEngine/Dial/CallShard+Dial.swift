@@ -142,6 +142,8 @@ extension CallShard {
     let call = leg.call
     guard leg.phase == .early, !leg.isCancelled, let dial = call.dial, let attempt = leg.attempt else { return }
     call.attempts[attempt].ring(message.status)
+    if let tag = message.toTag { leg.earlyTag = Leg.hash(ofTag: tag) }
+    if call.transfer != nil { transferRings(call, message.status) }
     if dial.firstRing == nil { dial.firstRing = now }
     var hasSDP = false
     if let early = try? description(in: message) {

@@ -15,6 +15,8 @@ final class ScriptGeneration {
   /// `on.timer` functions, by their index less one, in seconds.
   var timers: [Double] = []
   var hasUnload = false
+  /// It has an `on.refer`.
+  var hasRefer = false
   /// Names a group in the VM for each detached coroutine; calls' handles never have the top bit.
   private var lastGroup: UInt64 = 1 << 63
 
@@ -45,6 +47,8 @@ final class ScriptTask {
     case main
     case hook
     case spawned
+    /// `on.refer`.
+    case refer
     case timer(Int)
     case unload
   }
@@ -57,6 +61,8 @@ final class ScriptTask {
     case played(token: UInt32)
     /// Nothing but the hang-up.
     case hangup
+    /// What comes of a REFER of ours.
+    case refer
     /// Its burst is over; resumed without values.
     case turn
     /// Its next values are there; resumed in the next turn.

@@ -4,7 +4,7 @@ import SIPMessage
 import SIPTransaction
 
 extension CallShard {
-  static let allow: StaticString = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO"
+  static let allow: StaticString = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, REFER, NOTIFY"
 
   func dispatch(_ event: TransactionEvent) {
     switch event {
@@ -91,6 +91,8 @@ extension CallShard {
     case .invite: reinvite(id, message, leg)
     case .bye: bye(id, message, leg)
     case .info: info(id, message, leg)
+    case .refer: refer(id, message, leg)
+    case .notify: referNotify(id, message, leg)
     case .options: reply(id, message, 200) { self.capabilities(&$0) }
     case .unknown: reply(id, message, 501) { $0.header(.allow, CallShard.allow) }
     default: reply(id, message, 405) { $0.header(.allow, CallShard.allow) }

@@ -18,6 +18,8 @@ public enum ShardInput: Sendable {
   /// Ends one call; `done` is told whether it was there.
   case hangUp(call: String, done: @Sendable (Bool) -> Void)
   case snapshot(@Sendable (ShardSnapshot) -> Void)
+  /// What the half of another call says.
+  case half(HalfMessage)
 }
 
 /// A script that was compiled and run off the loops, with what it was loaded beside: one for each shard.
