@@ -62,6 +62,13 @@ extension CallShard {
     ask(question, call, leg, ofDial: asks)
   }
 
+  /// REFER outside of a dialog: nobody's call is touched by whoever knows no more than an address. Who authenticates is
+  /// told that it is not done here, a stranger is challenged.
+  func strayRefer(_ id: ServerTransactionID, _ message: Message) {
+    guard admit(id, message) != nil else { return }
+    reply(id, message, 403, "REFER is for calls")
+  }
+
   /// A transfer of this call is under way: its two sides are not what they will be.
   func isTransferring(_ call: Call) -> Bool {
     guard let transfer = call.transfer else { return false }
