@@ -5,6 +5,10 @@ import SIPTransaction
 
 extension CallShard {
   static let allow: StaticString = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO"
+  /// The option tags that we have: what Require may ask for, and what our Supported says.
+  static let optionTags: [StaticString] = ["100rel", "timer"]
+  /// `optionTags` as a Supported header wants them.
+  static let supported = Array(optionTags.map(\.description).joined(separator: ", ").utf8)
 
   func dispatch(_ event: TransactionEvent) {
     switch event {
@@ -42,7 +46,7 @@ extension CallShard {
     case .options:
       reply(id, message, 200) {
         self.capabilities(&$0)
-        $0.header(.supported, "" as StaticString)
+        $0.header(.supported, CallShard.supported)
       }
     case .bye, .prack, .update, .info: reply(id, message, 481)
     case .unknown: reply(id, message, 501) { $0.header(.allow, CallShard.allow) }
@@ -58,12 +62,13 @@ extension CallShard {
     writer.header(.acceptLanguage, "en" as StaticString)
   }
 
-  /// Option tags of Require that we do not have (RFC 3261 §8.2.2.3), as an Unsupported header wants them. CANCEL and
-  /// ACK never come here.
+  /// Tags of Require and Proxy-Require that are none of `optionTags` (RFC 3261 §8.2.2.3), as an Unsupported header wants
+  /// them. CANCEL and ACK never come here.
   private func unsupportedOptions(_ message: Message) -> [UInt8]? {
+    guard message.has(.require) || message.has(.proxyRequire) else { return nil }
     var list: [UInt8] = []
     for name in [HeaderName.require, .proxyRequire] {
-      for tag in message.values(name) where !tag.isEmpty {
+      for tag in message.values(name) where !CallShard.optionTags.contains(where: tag.equalsIgnoringCase) {
         if !list.isEmpty { list += Array(", ".utf8) }
         list += tag
       }
