@@ -52,7 +52,9 @@ extension ScriptedPhone {
       let isSuccess = (200..<300).contains(status)
       if message.method == .invite, isSuccess { call.serverReinvite = id }
       reply(id, message, status, body: isSuccess ? sdp : [])
-    case .ack, .cancel, .register, .options, .info, .prack, .subscribe, .notify, .publish, .message, .refer, .unknown:
+    case .notify: reply(id, message, notifyAnswer)
+    case .refer: reply(id, message, referAnswer)
+    case .ack, .cancel, .register, .options, .info, .prack, .subscribe, .publish, .message, .unknown:
       reply(id, message, 200)
     }
   }

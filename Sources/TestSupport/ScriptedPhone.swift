@@ -28,6 +28,10 @@ public final class ScriptedPhone: SimulatedNode {
   public var sdp: [UInt8]
   /// What it says to a re-INVITE or an UPDATE; nil: nothing but 100.
   public var reinviteAnswer: Int? = 200
+  /// What it says to a NOTIFY within a call.
+  public var notifyAnswer = 200
+  /// What it says to a REFER within a call.
+  public var referAnswer = 202
   /// Lines without CRLF that every request and response of its own carries.
   public var extraHeaders: [String] = []
 

@@ -4,9 +4,9 @@ import SIPMessage
 import SIPTransaction
 
 extension CallShard {
-  static let allow: StaticString = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, REFER, NOTIFY"
+  static let allow: StaticString = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, PRACK, UPDATE, REFER, NOTIFY"
   /// The option tags that we have: what Require may ask for, and what our Supported says.
-  static let optionTags: [StaticString] = ["replaces", "norefersub"]
+  static let optionTags: [StaticString] = ["100rel", "timer", "replaces", "norefersub"]
   /// `optionTags` as a Supported header wants them.
   static let supported = Array(optionTags.map(\.description).joined(separator: ", ").utf8)
 
@@ -46,7 +46,6 @@ extension CallShard {
     case .options:
       reply(id, message, 200) {
         self.capabilities(&$0)
-        $0.header(.supported, CallShard.supported)
       }
     case .bye, .prack, .update, .info: reply(id, message, 481)
     case .unknown: reply(id, message, 501) { $0.header(.allow, CallShard.allow) }
@@ -58,6 +57,7 @@ extension CallShard {
 
   func capabilities(_ writer: inout MessageWriter) {
     writer.header(.allow, CallShard.allow)
+    writer.header(.supported, CallShard.supported)
     writer.header(.accept, "application/sdp" as StaticString)
     writer.header(.acceptEncoding, "identity" as StaticString)
     writer.header(.acceptLanguage, "en" as StaticString)
@@ -79,7 +79,7 @@ extension CallShard {
 
   private func inDialog(_ id: ServerTransactionID, _ message: Message) {
     guard let leg = leg(tag: message.toTag), leg.isLive || message.method == .bye,
-      leg.dialog?.matches(message) == true
+      leg.dialog.map({ $0.matches(message) }) ?? (leg.extra?.early.isEmpty == false)
     else {
       services.counters.add(.strayRequests)
       return reply(id, message, 481)
@@ -89,6 +89,7 @@ extension CallShard {
     if let unsupported = unsupportedOptions(message) {
       return reply(id, message, 420) { $0.header(.unsupported, unsupported[...]) }
     }
+    guard leg.dialog != nil else { return inEarlyDialog(id, message, leg) }
     switch leg.dialog!.receive(message) {
     case .ok: break
     default: return reply(id, message, 500) { $0.header(.retryAfter, number: 1) }
@@ -96,10 +97,11 @@ extension CallShard {
     switch message.method {
     case .invite: reinvite(id, message, leg)
     case .bye: bye(id, message, leg)
-    case .info: info(id, message, leg)
+    case .prack: prack(id, message, leg)
+    case .update: update(id, message, leg)
+    case .info, .message, .options: pass(id, message, leg)
     case .refer: refer(id, message, leg)
     case .notify: referNotify(id, message, leg)
-    case .options: reply(id, message, 200) { self.capabilities(&$0) }
     case .unknown: reply(id, message, 501) { $0.header(.allow, CallShard.allow) }
     default: reply(id, message, 405) { $0.header(.allow, CallShard.allow) }
     }
@@ -124,10 +126,12 @@ extension CallShard {
         owners[Int(id.slot)] = .none
         if let leg = leg(name) { ended(leg) }
       }
-    case .info(let waiting):
+    case .update(let name, let passed):
+      if let leg = leg(name) { updateResponse(id, message, leg, passed: passed) }
+    case .passed(let waiting, let other):
       if message.status >= 200 {
         owners[Int(id.slot)] = .none
-        if let request = table.request(of: waiting) { reply(waiting, request, message.status, phrase(message)) }
+        passedResponse(message, to: waiting, from: other)
       }
     case .own(let done):
       if message.status >= 200 { owners[Int(id.slot)] = .none }
@@ -165,8 +169,9 @@ extension CallShard {
       if let leg = leg(name) { reinviteFailed(leg, passed: passed, status: status) }
     case .bye(let name):
       if let leg = leg(name) { ended(leg) }
-    case .info(let waiting):
-      if let request = table.request(of: waiting) { reply(waiting, request, status) }
+    case .update(let name, let passed):
+      if let leg = leg(name) { updateFailed(leg, passed: passed, status: status) }
+    case .passed(let waiting, let other): passedFailed(waiting, status, from: other)
     case .own(let done): done(status, nil)
     }
   }

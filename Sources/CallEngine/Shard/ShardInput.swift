@@ -1,6 +1,7 @@
 import LuaRuntime
 public import Media
 import NetCore
+public import NextHop
 import SIPMessage
 import Synchronization
 
@@ -20,6 +21,8 @@ public enum ShardInput: Sendable {
   case snapshot(@Sendable (ShardSnapshot) -> Void)
   /// What the half of another call says.
   case half(HalfMessage)
+  /// DNS has answered one who asked for next hops.
+  case resolved(HopAsker, HopResult)
 }
 
 /// A script that was compiled and run off the loops, with what it was loaded beside: one for each shard.

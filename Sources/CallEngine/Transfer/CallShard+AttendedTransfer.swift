@@ -116,9 +116,9 @@ extension CallShard {
     if let dialog = leg.dialog {
       return dialog.callID.elementsEqual(replaces.callID) && dialog.remoteTag.elementsEqual(replaces.fromTag)
     }
-    guard let sent = leg.sent, leg.earlyTag != 0 else { return false }
+    guard let sent = leg.sent, leg.ringingTag != 0 else { return false }
     return sent.invitation(flow: leg.flow).callID.elementsEqual(replaces.callID)
-      && leg.earlyTag == Leg.hash(ofTag: replaces.fromTag[...])
+      && leg.ringingTag == Leg.hash(ofTag: replaces.fromTag[...])
   }
 
   /// As whom records know a leg's phone.

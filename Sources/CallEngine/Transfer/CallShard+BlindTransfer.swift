@@ -80,6 +80,8 @@ extension CallShard {
   private func move(_ leg: Leg, _ party: Party, from home: Call, to call: Call) {
     let state = leg.transferState
     state.party = party
+    // Said by its own INVITE or 200, which the new call does not have.
+    _ = allowsUpdate(leg)
     state.attempt = leg.attempt
     leg.attempt = nil
     leg.leaf = nil

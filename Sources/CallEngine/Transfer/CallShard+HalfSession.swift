@@ -12,12 +12,28 @@ extension CallShard {
 
   /// A re-INVITE of our phone: the other side's phone is asked.
   func pass(_ id: ServerTransactionID, _ message: Message, _ leg: Leg, _ proposed: RemoteDescription, _ half: Half) {
-    guard half.exchange == .none else { return reply(id, message, 491) }
+    guard pass(offer: proposed, id, message, leg, half) else { return }
     leg.serverInvite = id
-    leg.proposed = proposed
     remember(id, leg)
+  }
+
+  /// The same of an UPDATE (RFC 3311).
+  func pass(update id: ServerTransactionID, _ message: Message, _ leg: Leg, _ proposed: RemoteDescription, _ half: Half) {
+    if pass(offer: proposed, id, message, leg, half) { leg.extras.serverUpdate = id }
+  }
+
+  private func pass(
+    offer proposed: RemoteDescription, _ id: ServerTransactionID, _ message: Message, _ leg: Leg, _ half: Half
+  ) -> Bool {
+    guard half.exchange == .none else {
+      leg.offers.offerFailed()
+      reply(id, message, 491)
+      return false
+    }
+    leg.proposed = proposed
     half.exchange = .asked
     post(.offer(proposed), from: half)
+    return true
   }
 
   /// The other side's phone has asked.
@@ -31,28 +47,27 @@ extension CallShard {
   }
 
   private func isFree(_ leg: Leg) -> Bool {
-    leg.phase == .confirmed && leg.clientInvite == nil && leg.serverInvite == nil && leg.unacknowledged == nil
-      && leg.dialog != nil && leg.port != nil
+    leg.phase == .confirmed && leg.isQuiet && leg.byeReason == nil && leg.reinviteTimer == nil && leg.dialog != nil
+      && leg.port != nil
   }
 
   /// The other side's phone has answered what ours asked.
   func answered(_ half: Half, _ answer: RemoteDescription) {
     guard half.exchange == .asked else { return }
     half.exchange = .none
-    guard let leg = half.leg, leg.serverInvite != nil, let proposed = leg.proposed else { return }
-    leg.proposed = nil
+    guard let leg = half.leg, let proposed = leg.proposed else { return }
     guard let built = relayedAnswer(to: leg, offer: proposed, from: answer.audio) else {
-      return failReinvite(leg, status: 488)
+      return failChange(leg, status: 488)
     }
     leg.remote = proposed
-    accept(leg, sdp: leg.description.update(built))
-    changed(half, leg)
+    answerChange(leg, leg.description.update(built))
+    sessionChanged(half, leg)
   }
 
   func refused(_ half: Half, _ status: Int) {
     guard half.exchange == .asked else { return }
     half.exchange = .none
-    failReinvite(half.leg, status: status)
+    failChange(half.leg, status: status)
   }
 
   /// The other side's phone has cancelled what ours is being asked.
@@ -73,10 +88,10 @@ extension CallShard {
     let exchange = half.exchange
     half.exchange = .none
     if exchange == .answering { post(.answer(answer), from: half) }
-    guard exchange == .settling else { return changed(half, leg) }
+    guard exchange == .settling else { return sessionChanged(half, leg) }
     half.hasMoved = false
     half.hasResumed = true
-    changed(half, leg, turn: half.turns + 1)
+    sessionChanged(half, leg, turn: half.turns + 1)
   }
 
   /// It has refused it; true where that is dealt with.
@@ -101,7 +116,7 @@ extension CallShard {
   }
 
   /// The session of our phone is another one: the bridge and the other half must know.
-  func changed(_ half: Half, _ leg: Leg, turn: Int? = nil) {
+  func sessionChanged(_ half: Half, _ leg: Leg, turn: Int? = nil) {
     sendMedia(leg)
     bridge(half)
     watch(leg, leg.call.dial?.options.rtpTimeout ?? settings.mediaTimeout)
@@ -170,16 +185,16 @@ extension CallShard {
     return first.match(in: theirs[...]) != nil && second.match(in: ours[...]) != nil
   }
 
-  // MARK: INFO
+  // MARK: INFO, MESSAGE
 
-  /// INFO of our phone, for the other side's (RFC 6086).
-  func pass(info id: ServerTransactionID, _ message: Message, _ half: Half) {
+  /// INFO (RFC 6086) or MESSAGE (RFC 3428 §7) of our phone, for the other side's.
+  func pass(_ id: ServerTransactionID, _ message: Message, _ half: Half) {
     var lines = MessageWriter(capacity: 64)
     passHeaders(&lines, from: message, changes: HeaderChanges())
     post(
       .info(
         PassedInfo(
-          lines: lines.bytes, package: message.first(named: "Info-Package").map { Array($0) },
+          method: message.method, lines: lines.bytes, package: message.first(named: "Info-Package").map { Array($0) },
           type: message.contentType.map { Array($0) }, disposition: message.first(.contentDisposition).map { Array($0) },
           body: Array(message.body)), id), from: half)
   }
@@ -190,7 +205,7 @@ extension CallShard {
     }
     let (id, branch) = table.reserveClient()
     var writer = leg.dialog!.request(
-      .info, branch: branch, viaSentBy: sentBy(of: leg.flow), transport: leg.flow.transport)
+      info.method, branch: branch, viaSentBy: sentBy(of: leg.flow), transport: leg.flow.transport)
     writer.append(info.lines)
     if let package = info.package { writer.header(name: Array("Info-Package".utf8)[...], value: package[...]) }
     if let type = info.type { writer.header(.contentType, type[...]) }
@@ -203,6 +218,6 @@ extension CallShard {
         guard status >= 200, let peer else { return }
         post(HalfMessage(to: peer, from: own, body: .infoDone(waiting, status)))
       })
-    table.send(id, method: .info, bytes: writer.bytes, flow: leg.dialog!.flow, now: now, wheel: &wheel)
+    table.send(id, method: info.method, bytes: writer.bytes, flow: leg.dialog!.flow, now: now, wheel: &wheel)
   }
 }

@@ -150,7 +150,11 @@ extension CallShard {
     writer.copyAll(.subscriptionState, from: message)
     if let type = message.contentType { writer.header(.contentType, type) }
     writer.finish(body: message.body)
-    own(client, .info(id))
+    own(
+      client,
+      .own { [unowned self] status, _ in
+        if status >= 200, let request = table.request(of: id) { reply(id, request, status) }
+      })
     table.send(client, method: .notify, bytes: writer.bytes, flow: other.dialog!.flow, now: now, wheel: &wheel)
   }
 }

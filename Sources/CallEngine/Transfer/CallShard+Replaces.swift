@@ -58,7 +58,6 @@ extension CallShard {
       post(.over(.init(side: .system, status: status, cause: .incompatibleDestination)), from: half)
       return joinFailed(half, status)
     }
-    leg.awaitsAnswer = leg.remote == nil
     accept(leg, sdp: sdp)
     sendMedia(leg)
     join(half, leg, who: who)

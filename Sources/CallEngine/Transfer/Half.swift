@@ -124,8 +124,9 @@ struct JoinRequest: Sendable {
   var isSwapped = false
 }
 
-/// An INFO that crosses (RFC 6086).
+/// An INFO (RFC 6086) or MESSAGE that crosses.
 struct PassedInfo: Sendable {
+  var method: Method
   /// Whole header lines that pass.
   var lines: [UInt8]
   var package: [UInt8]?
