@@ -10,8 +10,11 @@ import Testing
 /// INVITE with Replaces (RFC 3891): somebody takes another's place in a call.
 @Suite("Scenario: INVITE with Replaces")
 struct ScenarioReplacesTests {
-  @Test("RFC 3891 §3: the new caller takes the place; who was replaced gets BYE", arguments: [1, 4], [true, false], [true, false])
-  func confirmed(shards: Int, ofCaller: Bool, offers: Bool) throws {
+  @Test(
+    "RFC 3891 §3: the new caller takes the place; who was replaced gets BYE", arguments: [1, 4],
+    [(true, true), (true, false), (false, true), (false, false)])
+  func confirmed(shards: Int, row: (Bool, Bool)) throws {
+    let (ofCaller, offers) = row
     let exchange = Exchange(shards: shards)
     let (world, alice, bob, dave) = (exchange.world, exchange.alice, exchange.bob, exchange.dave)
     let (theirs, others) = exchange.talk(alice, bob)
@@ -37,8 +40,12 @@ struct ScenarioReplacesTests {
     let call = alice.call("1001")
     world.run(1)
     // As a busy lamp tells of Bob's dialog: the tags of his 180.
-    let trace = try #require(world.network.trace.compactMap { Wire.parse($0.datagram) }.last { $0.status == 180 && text($0.fromTag)?.count == 32 })
-    let replaces = "\(text(trace.callID));to-tag=\(text(trace.fromTag) ?? "");from-tag=\(text(trace.toTag) ?? "");early-only"
+    let trace = try #require(
+      world.network.trace.compactMap { Wire.parse($0.datagram) }.last {
+        $0.status == 180 && text($0.fromTag)?.count == 32
+      })
+    let replaces =
+      "\(text(trace.callID));to-tag=\(text(trace.fromTag) ?? "");from-tag=\(text(trace.toTag) ?? "");early-only"
     let new = dave.call("1001", headers: ["Replaces: \(replaces)"])
     world.run(2)
     #expect(new.status == 200 && call.status == 200 && bob.calls[0].wasCancelled)
@@ -74,7 +81,9 @@ struct ScenarioReplacesTests {
     exchange.world.expectNothingLeft()
   }
 
-  @Test("A stranger's INVITE with Replaces: 407 without credentials; 403 where an access rule lets him in", arguments: [true, false])
+  @Test(
+    "A stranger's INVITE with Replaces: 407 without credentials; 403 where an access rule lets him in",
+    arguments: [true, false])
   func stranger(open: Bool) {
     let world = World(open: open ? ["192.0.2.222"] : [])
     let phones = world.registered("1000", "1001")
@@ -90,7 +99,9 @@ struct ScenarioReplacesTests {
     #expect(world.server.callCount == 0 && world.server.records.all.count == 1)
   }
 
-  @Test("RFC 3264 §6: nothing in common with who stays: he is asked, else the call ends with cause 88", arguments: [true, false])
+  @Test(
+    "RFC 3264 §6: nothing in common with who stays: he is asked, else the call ends with cause 88",
+    arguments: [true, false])
   func codecs(common: Bool) {
     let exchange = Exchange()
     let (world, alice, bob, dave) = (exchange.world, exchange.alice, exchange.bob, exchange.dave)

@@ -23,13 +23,17 @@ struct ScenarioTransferTests {
     #expect(from.otherStatuses == [202])
     #expect(Exchange.told(from) == [100, 180, 200])
     let notify = from.requests.filter { $0.method == .notify }
-    #expect(notify.allSatisfy { text($0.contentType) == "message/sipfrag;version=2.0" && text($0.first(.event)) == "refer" })
-    #expect(notify.compactMap { text($0.first(.subscriptionState)) }.map { String($0.prefix(6)) } == ["active", "active", "termin"])
+    #expect(
+      notify.allSatisfy { text($0.contentType) == "message/sipfrag;version=2.0" && text($0.first(.event)) == "refer" })
+    #expect(
+      notify.compactMap { text($0.first(.subscriptionState)) }.map { String($0.prefix(6)) } == [
+        "active", "active", "termin",
+      ])
     #expect(call.bye != nil && leftCall.state == .answered && carol.calls.last?.state == .answered)
     #expect(exchange.bridged() == [left.user, "1002"])
     let invite = try #require(carol.calls.last?.message)
     #expect(text(invite.first(.referredBy)) == "<sip:\(from.user)@\(ServerNode.domain)>")
-    #expect(text(invite.from.uri.decodedUser) == left.user)
+    #expect(invite.from.uri.decodedUser == Array(left.user.utf8))
     // Within the new call: hold goes through, whoever hangs up ends it.
     left.reinvite(leftCall, body: PhoneSDP.audio(Endpoint(left.endpoint.ip, 45_000), direction: "sendonly", version: 9))
     world.run(1)
@@ -38,11 +42,15 @@ struct ScenarioTransferTests {
     world.expectNothingLeft(records: 2)
     let first = try #require(exchange.records().first { $0.to == "1001" })
     let second = try #require(exchange.records().first { $0.to == "1002" })
-    #expect(first.transferredBy == from.user && first.transferTarget == "1002" && first.endedBy == (byCallee ? .callee : .caller))
-    #expect(second.transferredBy == from.user && second.from == left.user && second.status == 200 && second.answerMs != nil)
+    #expect(
+      first.transferredBy == from.user && first.transferTarget == "1002"
+        && first.endedBy == (byCallee ? .callee : .caller))
+    #expect(
+      second.transferredBy == from.user && second.from == left.user && second.status == 200 && second.answerMs != nil)
   }
 
-  @Test("RFC 3515 §2.4.5: the target refuses: NOTIFY says so, and both talk on", arguments: [486, 603, 404], [true, false])
+  @Test(
+    "RFC 3515 §2.4.5: the target refuses: NOTIFY says so, and both talk on", arguments: [486, 603, 404], [true, false])
   func refused(status: Int, byCallee: Bool) throws {
     let exchange = Exchange()
     let (world, alice, bob) = (exchange.world, exchange.alice, exchange.bob)
@@ -69,7 +77,8 @@ struct ScenarioTransferTests {
     let exchange = Exchange()
     let (world, alice, bob) = (exchange.world, exchange.alice, exchange.bob)
     let (theirs, others) = exchange.talk(alice, bob)
-    exchange.carol.script = answers ? .answer(after: .seconds(2)) : PhoneScript([.respond(180), .respond(486, after: .seconds(2))])
+    exchange.carol.script =
+      answers ? .answer(after: .seconds(2)) : PhoneScript([.respond(180), .respond(486, after: .seconds(2))])
     bob.send(.refer, in: others, headers: [Exchange.referTo("1002")])
     world.run(0.5)
     bob.hangUp(others)
@@ -137,7 +146,9 @@ struct ScenarioTransferTests {
 
   @Test("Nobody to transfer: 403; without a call 403 for a user, 407 for a stranger, who touches nobody's call")
   func nobody() {
-    let exchange = Exchange(World.invite("if call.ruri.user == '600' then call:answer() call:echo() else call:dial('user/' .. call.ruri.user) end"))
+    let exchange = Exchange(
+      World.invite(
+        "if call.ruri.user == '600' then call:answer() call:echo() else call:dial('user/' .. call.ruri.user) end"))
     let world = exchange.world
     let call = exchange.alice.call("600")
     world.run(1)
@@ -148,7 +159,8 @@ struct ScenarioTransferTests {
     stranger.request("REFER", lines: ["Refer-To: <sip:1002@nightjar.example>"])
     // With the tag of somebody's dialog, but not its Call-ID.
     stranger.request(
-      "REFER", branch: "z9hG4bK2", toTag: text(call.dialog?.remoteTag), lines: ["Refer-To: <sip:1002@nightjar.example>"])
+      "REFER", branch: "z9hG4bK2", toTag: text(call.dialog?.remoteTag), lines: ["Refer-To: <sip:1002@nightjar.example>"]
+    )
     world.run(1)
     #expect(stranger.statuses.sorted() == [407, 481] && exchange.carol.calls.isEmpty)
     exchange.alice.hangUp(call)
@@ -200,7 +212,8 @@ struct ScenarioTransferTests {
     let exchange = Exchange()
     let (theirs, others) = exchange.talk(exchange.alice, exchange.bob)
     exchange.alice.sdp = PhoneSDP.audio(Endpoint(exchange.alice.endpoint.ip, 40_000), direction: "recvonly", version: 2)
-    exchange.bob.reinvite(others, body: PhoneSDP.audio(Endpoint(exchange.bob.endpoint.ip, 40_002), direction: "sendonly", version: 2))
+    exchange.bob.reinvite(
+      others, body: PhoneSDP.audio(Endpoint(exchange.bob.endpoint.ip, 40_002), direction: "sendonly", version: 2))
     exchange.world.run(1)
     exchange.alice.sdp = PhoneSDP.audio(Endpoint(exchange.alice.endpoint.ip, 40_000), version: 3)
     exchange.bob.send(.refer, in: others, headers: [Exchange.referTo("1002")])
@@ -218,11 +231,15 @@ struct ScenarioTransferTests {
     exchange.world.expectNothingLeft(records: 2)
   }
 
-  @Test("RFC 3264 §8: a target that speaks another codec: who was transferred is asked for it; else he is not asked", arguments: [true, false])
+  @Test(
+    "RFC 3264 §8: a target that speaks another codec: who was transferred is asked for it; else he is not asked",
+    arguments: [true, false])
   func codec(other: Bool) {
     let exchange = Exchange()
     let (theirs, others) = exchange.talk(exchange.alice, exchange.bob)
-    if other { exchange.carol.sdp = PhoneSDP.audio(Endpoint(exchange.carol.endpoint.ip, 40_004), formats: [(8, "PCMA/8000")]) }
+    if other {
+      exchange.carol.sdp = PhoneSDP.audio(Endpoint(exchange.carol.endpoint.ip, 40_004), formats: [(8, "PCMA/8000")])
+    }
     let bodies = theirs.bodies.count
     exchange.bob.send(.refer, in: others, headers: [Exchange.referTo("1002")])
     exchange.world.run(3)
@@ -249,7 +266,9 @@ struct ScenarioTransferTests {
 
   @Test(
     "on.refer refuses, redirects, passes on, fails, sleeps, or lets it happen",
-    arguments: [("1003", 603), ("1004", 480), ("1005", 202), ("1006", 202), ("1007", 500), ("1008", 500), ("1002", 202)])
+    arguments: [
+      ("1003", 603), ("1004", 480), ("1005", 202), ("1006", 202), ("1007", 500), ("1008", 500), ("1002", 202),
+    ])
   func asked(target: String, status: Int) throws {
     let exchange = Exchange(Self.rule + World.plain)
     let (theirs, others) = exchange.talk(exchange.alice, exchange.bob)
@@ -276,7 +295,8 @@ struct ScenarioTransferTests {
     let exchange = Exchange(World.dialling("{ on_refer = \"pass\" }"))
     let (theirs, others) = exchange.talk(exchange.alice, exchange.bob)
     exchange.alice.referAnswer = answer
-    exchange.bob.send(.refer, in: others, headers: [Exchange.referTo("1002"), "Referred-By: <sip:1001@nightjar.example>"])
+    exchange.bob.send(
+      .refer, in: others, headers: [Exchange.referTo("1002"), "Referred-By: <sip:1001@nightjar.example>"])
     exchange.world.run(1)
     #expect(exchange.bob.otherStatuses == [answer])
     let refer = try #require(exchange.alice.requests.last)

@@ -71,8 +71,8 @@ final class Leg {
   var isBinding = false
   /// Servers of the same target that are still to be tried (RFC 3263 §4.3).
   var otherHops: [Flow] = []
-  /// Keyed hash of the tag in a callee's last 18x, for whoever answers in his place (RFC 3891); 0: none came.
-  var ringingTag = 0
+  /// Hash of the tag in a callee's last 18x, for whoever answers in his place (RFC 3891); 0: none came.
+  var ringingTag: UInt64 = 0
   /// Only while something is transferred.
   var transfer: LegTransfer?
 
@@ -116,11 +116,11 @@ final class Leg {
   }
 
   var isLive: Bool { phase != .ended }
-  static func hash(ofTag tag: Bytes) -> Int {
-    var hasher = Hasher()
-    for octet in tag { hasher.combine(octet) }
-    let value = hasher.finalize()
-    return value == 0 ? 1 : value
+  /// FNV-1a; never 0.
+  static func hash(ofTag tag: Bytes) -> UInt64 {
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    for octet in tag { hash = (hash ^ UInt64(octet)) &* 0x100_0000_01b3 }
+    return hash | 1
   }
   /// Our tag as it is written.
   var tag: Bytes { dialog?.localTag ?? token.hex[...] }

@@ -25,7 +25,9 @@ extension CallShard {
     let request = JoinRequest(
       replaces: replaces, context: order.context, isReferral: true, transferor: order.transferor,
       remote: other.remote, port: other.port?.id, who: party(of: other).name, isSwapped: isSwapped)
-    post(HalfMessage(to: HalfName(shard: place, slot: CallShard.noSlot, generation: 0), from: half.name, body: .join(request)))
+    post(
+      HalfMessage(
+        to: HalfName(shard: place, slot: CallShard.noSlot, generation: 0), from: half.name, body: .join(request)))
   }
 
   /// The shard that a tag of ours names.
@@ -53,7 +55,8 @@ extension CallShard {
         again.replaces = other
         again.isSwapped = true
         return post(
-          HalfMessage(to: HalfName(shard: place, slot: CallShard.noSlot, generation: 0), from: from, body: .join(again)))
+          HalfMessage(to: HalfName(shard: place, slot: CallShard.noSlot, generation: 0), from: from, body: .join(again))
+        )
       }
       return refuseJoin(from, 481)
     }
@@ -136,7 +139,9 @@ extension CallShard {
     half.leg = leg
     half.stage = .offered
     sendMedia(leg)
-    guard let view = mediaView(leg) else { return hangUp(call, .init(side: .system, status: 488, cause: .incompatibleDestination)) }
+    guard let view = mediaView(leg) else {
+      return hangUp(call, .init(side: .system, status: 488, cause: .incompatibleDestination))
+    }
     post(.ready(view, who: number(of: leg)), from: half)
   }
 
@@ -153,7 +158,7 @@ extension CallShard {
     state.joining = nil
     state.half = half
     state.count += 1
-    state.by = half.transferor.isEmpty ? nil : half.transferor
+    if !half.transferor.isEmpty { state.by = half.transferor }
     state.target = who
     if let replaced = half.replaced, let gone = self.leg(replaced) {
       if gone.phase == .early {
@@ -211,7 +216,9 @@ extension CallShard {
   /// The other side still rings: who is transferred hears it.
   func otherRings(_ half: Half, _ status: Int, _ from: HalfName) {
     let call = half.call
-    guard half.stage == .asking || half.stage == .ringing, half.leads, let pending = call.transfer?.pending else { return }
+    guard half.stage == .asking || half.stage == .ringing, half.leads, let pending = call.transfer?.pending else {
+      return
+    }
     half.peer = from
     if half.stage == .asking {
       half.stage = .ringing
@@ -274,6 +281,7 @@ extension CallShard {
     state.joining = nil
     state.half = half
     state.count += 1
+    if !half.transferor.isEmpty { state.by = half.transferor }
     state.target = who
     guard let view = mediaView(leg) else { return }
     post(.commit(view, who: number(of: leg)), from: half)
@@ -292,7 +300,6 @@ extension CallShard {
       return hangUp(call, .init(side: .system, status: status, cause: Cause(status: status)))
     }
     call.transfer?.pending = nil
-    call.transfer?.by = nil
     if wasRinging, let port = leg?.port { mediaCommands.append(.stopPlaying(port.id)) }
     switch pending.transferor {
     case .leg(let name):

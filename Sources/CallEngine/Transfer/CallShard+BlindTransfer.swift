@@ -23,7 +23,8 @@ extension CallShard {
     let call = Call(
       slot: slot, generation: generation,
       id: String(decoding: mint(slot: CallShard.noSlot, generation: 0).hex, as: UTF8.self), script: script,
-      invite: invite, account: party.account, trunk: party.trunk, context: order.context, startMilliseconds: services.wallClock())
+      invite: invite, account: party.account, trunk: party.trunk, context: order.context,
+      startMilliseconds: services.wallClock())
     call.vars = home.vars
     let state = call.transferState
     state.count = (home.transfer?.count ?? 0) + 1
@@ -31,7 +32,6 @@ extension CallShard {
     state.isMade = true
     state.origin = TransferOrigin(home: home.name, role: other.role)
     home.transferState.pending = PendingTransfer(order: order, transferor: transferor, candidate: call.name)
-    home.transferState.target = order.number
     move(other, party, from: home, to: call)
     calls.fill(slot, call)
     script.calls += 1
@@ -50,7 +50,7 @@ extension CallShard {
     via(&writer, other.flow, mint(slot: CallShard.noSlot, generation: 0))
     writer.header(.maxForwards, number: hops)
     writer.begin(.from)
-    if other.role == .caller, party.account != nil || other.transfer?.party == nil {
+    if other.role == .caller {
       writer.append(CallerName(call.invite.from).value(domain: settings.domain))
     } else {
       let name = party.account.map { $0.callerNumber ?? $0.name } ?? party.name
@@ -135,6 +135,7 @@ extension CallShard {
       services.counters.add(.callsAnswered)
     }
     guard let home, let pending = home.transfer?.pending else { return }
+    note(pending.order, home)
     home.transfer?.pending = nil
     let side: Call.Hangup.Side = origin.role == .caller ? .callee : .caller
     let end = Call.Hangup(side: side, status: 200, cause: .normalClearing, text: "Call transferred")
@@ -166,10 +167,14 @@ extension CallShard {
       }
       return
     }
-    home.transfer?.target = nil
-    home.transfer?.by = nil
     goHome(leg, origin.role, from: call, to: home)
     progress(home, pending.transferor, status)
+  }
+
+  /// For the record of a call one of whose sides was transferred.
+  func note(_ order: TransferOrder, _ call: Call) {
+    call.transferState.by = order.transferor
+    call.transferState.target = order.number
   }
 
   /// The status that a failed transfer has: the script's, else what the last target said.

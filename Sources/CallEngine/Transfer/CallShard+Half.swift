@@ -14,7 +14,8 @@ extension CallShard {
   func makeHalf(_ call: Call, leg: Leg?, stage: Half.Stage, leads: Bool) -> Half {
     let (slot, generation) = transfers.halves.reserve()
     let half = Half(
-      name: HalfName(shard: shard, slot: slot, generation: generation), call: call, leg: leg, stage: stage, leads: leads)
+      name: HalfName(shard: shard, slot: slot, generation: generation), call: call, leg: leg, stage: stage, leads: leads
+    )
     transfers.halves.fill(slot, half)
     return half
   }
@@ -112,7 +113,10 @@ extension CallShard {
     case .refer(let order): referred(half, order)
     case .referProgress(let status):
       if let leg = half.leg { tell(leg, status) }
-      if status >= 300 { half.call.transfer?.pending = nil }
+      if status >= 200, let pending = half.call.transfer?.pending {
+        if status < 300 { note(pending.order, half.call) }
+        half.call.transfer?.pending = nil
+      }
     case .over(let info): otherOver(half, info)
     }
   }

@@ -18,7 +18,8 @@ extension CallShard {
   }
 
   /// The same of an UPDATE (RFC 3311).
-  func pass(update id: ServerTransactionID, _ message: Message, _ leg: Leg, _ proposed: RemoteDescription, _ half: Half) {
+  func pass(update id: ServerTransactionID, _ message: Message, _ leg: Leg, _ proposed: RemoteDescription, _ half: Half)
+  {
     if pass(offer: proposed, id, message, leg, half) { leg.extras.serverUpdate = id }
   }
 
@@ -164,7 +165,8 @@ extension CallShard {
     guard
       let built = try? OfferAnswerSDP.relayedOffer(
         from: remote.session, audio: remote.audio, address: described(port), port: port.rtpPort,
-        session: leg.description.identity, codecs: names.isEmpty ? nil : names, direction: .sendrecv, previous: previous)
+        session: leg.description.identity, codecs: names.isEmpty ? nil : names, direction: .sendrecv, previous: previous
+      )
     else { return nil }
     leg.saved = leg.description
     return leg.description.update(built)
@@ -195,7 +197,8 @@ extension CallShard {
       .info(
         PassedInfo(
           method: message.method, lines: lines.bytes, package: message.first(named: "Info-Package").map { Array($0) },
-          type: message.contentType.map { Array($0) }, disposition: message.first(.contentDisposition).map { Array($0) },
+          type: message.contentType.map { Array($0) },
+          disposition: message.first(.contentDisposition).map { Array($0) },
           body: Array(message.body)), id), from: half)
   }
 

@@ -11,7 +11,7 @@ extension CallShard {
     if let party = leg.transfer?.party { return party }
     let call = leg.call
     if leg.role == .caller {
-      let name = call.account?.name ?? call.trunk ?? String(decoding: call.invite.from.uri.decodedUser ?? [], as: UTF8.self)
+      let name = call.account?.name ?? String(decoding: call.invite.from.uri.decodedUser ?? [], as: UTF8.self)
       return Party(context: call.context, account: call.account, trunk: call.trunk, name: name)
     }
     guard let attempt = leg.attempt, call.attempts.indices.contains(attempt),
@@ -107,7 +107,6 @@ extension CallShard {
       target: target.uri, replaces: target.replaces, context: context, transferor: party.name,
       referredBy: referredBy(message, party))
     accept(question.request, message, leg)
-    leg.call.transferState.by = party.name
     if let half = leg.call.transfer?.half {
       // Who is transferred is in another call: that one does it, and tells us how it goes.
       leg.call.transferState.pending = PendingTransfer(order: order, transferor: .leg(leg.name), candidate: nil)
@@ -133,14 +132,17 @@ extension CallShard {
   /// RFC 3892 §2.1, §4: the phone's own words where they name it, else ours: who asked is known by his dialog.
   private func referredBy(_ message: Message, _ party: Party) -> [UInt8] {
     let values = message.all(.referredBy)
-    if values.count == 1, values[0].count <= 256, let said = try? NameAddress(parsing: values[0]),
-      party.account.map({ account in
-        said.uri.decodedUser == account.octets || said.uri.decodedUser.map { Array($0) } == account.callerNumber.map { Array($0.utf8) }
-      }) ?? (party.trunk != nil)
+    if values.count == 1, values[0].count <= 256, let user = (try? NameAddress(parsing: values[0]))?.uri.decodedUser,
+      party.trunk != nil || isName(user, of: party.account)
     {
       return Array(values[0])
     }
     return [UInt8(ascii: "<")] + CallShard.uri(of: party.name, domain: settings.domain) + [UInt8(ascii: ">")]
+  }
+
+  private func isName(_ user: [UInt8], of account: UserAccount?) -> Bool {
+    guard let account else { return false }
+    return user == account.octets || account.callerNumber.map { user.elementsEqual($0.utf8) } ?? false
   }
 
   /// What a script or a record calls a place, as a URI: `1001`, `user/1001`, `trunk/alpha/4930…`, `sip:…`.
@@ -153,8 +155,6 @@ extension CallShard {
   /// The way a transfer starts, in the call of who is transferred.
   /// - Parameter other: who is transferred.
   func transfer(_ other: Leg, by transferor: Transferor, _ order: TransferOrder) {
-    let call = other.call
-    call.transferState.by = order.transferor
     if order.replaces != nil {
       attend(other, by: transferor, order)
     } else {

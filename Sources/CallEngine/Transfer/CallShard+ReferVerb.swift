@@ -98,7 +98,8 @@ extension CallShard {
   /// The other phone gets the REFER and does with it what it likes; its answer and its NOTIFY come back.
   func pass(_ question: ReferQuestion) {
     guard let message = table.request(of: question.request) else { return }
-    guard let leg = leg(question.leg), let other = counterpart(leg), other.phase == .confirmed, other.dialog != nil else {
+    guard let leg = leg(question.leg), let other = counterpart(leg), other.phase == .confirmed, other.dialog != nil
+    else {
       return reply(question.request, message, 403, "Nobody to pass it on to")
     }
     let (id, branch) = table.reserveClient()

@@ -7,6 +7,7 @@ extension CallShard {
   /// A call that has to do with a transfer is over. Called before any of its legs is ended.
   func transferEnds(_ call: Call, _ info: Call.Hangup) {
     transferFailed(call, info)
+    if let pending = call.transfer?.pending, pending.candidate != nil { note(pending.order, call) }
     endQuestion(call)
     endHalves(call, info)
   }
