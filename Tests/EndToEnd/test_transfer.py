@@ -96,8 +96,7 @@ def test_pjsua_transfers_attended(server, pjsua_phone, shards, hold):
     b.until_hears(1700)
     b.transfer_attended()
     b.event("transfer", status=200)
-    b.until_state("DISCONNECTED")
-    b.until_state("DISCONNECTED")
+    b.until_state("DISCONNECTED")  # the first call; the second one has gone at once
     a.until_hears(1700)
     c.until_hears(700)
     a.hang_up()
@@ -155,3 +154,39 @@ def test_a_phone_is_told_and_the_records_agree(nightjar, phone, trusted):
         "select caller, callee, transferred_by, transfer_target from call order by start_ms")) and len(found) == 2 and found,
         "two records")
     assert [tuple(r.values()) for r in rows] == [("1000", "1001", "1001", "1002"), ("1000", "1002", "1001", None)]
+
+
+def test_sipp_transfers_blind(server, run_sipp):
+    """A callee of another make: REFER, 202, NOTIFY 100 and 200, BYE; five times at once."""
+    uas = run_sipp("uas_refer", "127.0.0.8", calls=5, fill={"TARGET": "2000", "STATUS": "200"})
+    target = run_sipp("uas", "127.0.0.7", calls=5)
+    nightjar = server(f"""on.invite(router {{
+  {{ "1001", function(call) call:dial("sip:uas@{uas.ip}:{uas.port}", {{ ringback = "180" }}) end }},
+  {{ "2000", function(call) call:dial("sip:uas@{target.ip}:{target.port}") end }},
+}})""", access=[{"source": "127.0.0.0/8", "context": "internal", "authenticate": False}])
+    uac = run_sipp("uac", TRUSTED, to=f"127.0.0.1:{nightjar.port}", calls=5, arguments=["-d", "1500"])
+    uac.succeed()
+    uas.succeed()
+    target.succeed()
+    no_calls(nightjar)
+    assert len(until(lambda: len(r := nightjar.query("select * from call")) == 10 and r, "ten records")) == 10
+
+
+def test_a_call_that_rings_is_picked_up(nightjar, phone, trusted):
+    """INVITE with Replaces of the dialog that rings, as a busy lamp names it."""
+    callee, other = phone(nightjar, "1001", ip="127.0.0.8"), phone(nightjar, "1002", ip="127.0.0.7")
+    callee.register()
+    other.register()
+    a = trusted(nightjar).call("1001", make_sdp(TRUSTED, 40000))
+    b = callee.incoming()
+    b.reply(180, "Ringing")
+    a.expect(180)
+    tag = re.search(r";tag=([^;>]+)", b.invite.get("from"))[1]
+    mine = re.search(r";tag=([^;>]+)", b.local)[1]
+    replaces = f"{b.call_id};to-tag={tag};from-tag={mine}"
+    d = other.call("1001", make_sdp("127.0.0.7", 40004), headers=[("Replaces", replaces)])
+    d.answered()
+    a.answered()
+    assert "cause=200" in b.expect_cancel().get("reason")
+    d.bye()
+    a.expect_bye()
