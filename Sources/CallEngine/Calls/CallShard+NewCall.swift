@@ -24,6 +24,12 @@ extension CallShard {
       }
     }
 
+    var use: LegUse?
+    if let trunk = admitted.trunk {
+      use = incomingPlace(trunk)
+      if use == nil { return reply(id, message, 503, cause: .noCircuitAvailable) }
+    }
+
     let (slot, slotGeneration) = calls.reserve()
     let (legSlot, legGeneration) = legs.reserve()
     let token = mint(slot: legSlot, generation: legGeneration)
@@ -36,12 +42,14 @@ extension CallShard {
       token: token, role: .caller, call: call, flow: message.flow, session: random.next())
     leg.serverInvite = id
     leg.remote = offer
+    leg.use = use
     call.caller = leg
     do {
       leg.dialog = try Dialog(uas: message, localTag: tag[...])
     } catch {
       calls.release(slot)
       legs.release(legSlot)
+      use?.end()
       return reply(id, message, error.status, error.reason)
     }
     calls.fill(slot, call)

@@ -105,6 +105,7 @@ extension CallShard {
     if let timer = leg.reinviteTimer { wheel.cancel(timer) }
     guard legs.get(leg.token.slot, leg.token.generation) === leg else { return }
     legs.remove(leg.token.slot, leg.token.generation)
+    leg.use?.end()
     let call = leg.call
     if leg.role == .callee {
       call.callees.removeAll { $0 === leg }
@@ -189,6 +190,7 @@ extension CallShard {
         afterACK(leg)
       }
     case 4: scriptTimer(token)
+    case 10: trunkTimer(token)
     default:
       taskTimer(token)
     }

@@ -49,6 +49,9 @@ final class Leg {
   /// A BYE that waits for the ACK to our 2xx (RFC 3261 §15), with its Reason.
   var byeReason: Reason?
 
+  /// A trunk's leg, or one that a hunt counts.
+  var use: LegUse?
+
   // Of a callee's leg.
   var attempt: Int?
   var leaf: DialTree.Leaf?
@@ -116,14 +119,16 @@ struct SentInvite {
   var callID: Range<UInt32>
   /// In To, which has no more than it.
   var requestURI: Range<UInt32>
+  /// Above 1 where it went out again with credentials.
+  var cseq: UInt32 = 1
 
   /// - Parameter flow: where it was sent.
   func invitation(flow: Flow) -> Dialog.Invitation {
     func view(_ range: Range<UInt32>) -> Bytes { bytes[Int(range.lowerBound)..<Int(range.upperBound)] }
     let from = view(from)
     return Dialog.Invitation(
-      callID: view(callID), from: from, localTag: from.suffix(Int(tagLength)), cseq: 1, requestURI: view(requestURI),
-      flow: flow)
+      callID: view(callID), from: from, localTag: from.suffix(Int(tagLength)), cseq: cseq,
+      requestURI: view(requestURI), flow: flow)
   }
 }
 

@@ -25,7 +25,9 @@ extension CallShard {
         return nil
       }
       let parameter = trunk.transport == .udp ? "" : ";transport=\(trunk.transport.parameterName)"
-      return Route(uri: Array("sip:".utf8) + number + Array("@\(trunk.host)\(parameter)".utf8), flow: flow)
+      return Route(
+        uri: Array("sip:".utf8) + number + Array("@\(trunk.host)\(parameter)".utf8), flow: flow,
+        path: services.trunks.status(of: name).current.serviceRoute)
     case .uri(let bytes):
       guard let uri = try? URI(parsing: bytes[...]), uri.scheme == .sip, let ip = IPAddress(bytes: uri.host),
         let flow = flow(to: Endpoint(ip, uri.port ?? 5060), uri.transport ?? .udp)
@@ -182,6 +184,7 @@ extension CallShard {
     var writer = dialog.ack(
       cseq: cseq, branch: mint(slot: CallShard.noSlot, generation: 0), viaSentBy: sentBy(of: dialog.flow),
       transport: dialog.flow.transport)
+    prove(leg, cseq, &writer)
     finish(&writer, sdp)
     table.sendAck(writer.bytes, flow: dialog.flow, of: id)
   }

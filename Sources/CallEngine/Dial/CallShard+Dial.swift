@@ -29,6 +29,9 @@ extension CallShard {
       case .cancel(let leaf):
         dial.delayed.removeAll { $0.leaf == leaf }
         if let leg = dial.ringing.first(where: { $0.leaf == leaf }) { lose(leg, call, dial, .elsewhere) }
+      case .order(let branch):
+        guard let (hunt, members) = dial.tree.hunt(at: branch) else { continue }
+        perform(dial.tree.ordered(branch, order(hunt, members)), call, dial)
       case .exhausted:
         exhausted(call, dial)
       }
@@ -85,6 +88,11 @@ extension CallShard {
     guard let route = route(to: target) else {
       return fail(leaf, target, call, dial, status: 503, .networkOutOfOrder)
     }
+    let use: LegUse?
+    switch place(for: target, host: route.flow.remote) {
+    case .taken(let taken): use = taken
+    case .refused(let status, let cause): return fail(leaf, target, call, dial, status: status, cause)
+    }
     let attempt = call.attempts.count
     call.attempts.append(CallAttempt(target: target.name, uri: route.uri))
     call.attempts[attempt].remote = route.flow.remote
@@ -95,6 +103,7 @@ extension CallShard {
       session: random.next())
     leg.attempt = attempt
     if case .binding = target.place { leg.isBinding = true }
+    leg.use = use
     leg.leaf = leaf
     guard let body = offer(to: leg, call, dial, codecs: target.codecs) else {
       // Without a port it is ours to say so; with one there is nothing left that this callee could be offered.
@@ -102,6 +111,7 @@ extension CallShard {
       leg.isCancelled = true
       releaseMedia(leg)
       legs.release(slot)
+      use?.end()
       return fail(leaf, target, call, dial, status: status, cause, attempt: attempt)
     }
     legs.fill(slot, leg)

@@ -13,6 +13,8 @@ public struct EngineServices: Sendable {
   public var media: any MediaGateway
   public var counters: EngineCounters
   public var trace: TraceHub
+  public let trunks = TrunkTable()
+  public let hunts = HuntTable()
   /// The other shards' mailboxes.
   public var peers: ShardPeers
   public var logger: Logger
