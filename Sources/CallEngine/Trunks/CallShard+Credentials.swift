@@ -1,5 +1,6 @@
 import Logging
 import NetCore
+import NextHop
 import SIPDialog
 import SIPDigest
 import SIPMessage
@@ -17,7 +18,7 @@ extension CallShard {
     else { return false }
     let attempts = use.lastAttempts.contains(id) ? 2 : CallShard.proofs.count { request.has($0) }
     use.lastAttempts.removeAll { $0 == id }
-    guard sent.flow.remote == use.host, sent.flow.transport == trunk.transport else { return false }
+    guard use.servers.contains(Hop(sent.flow.transport, sent.flow.remote)) else { return false }
     let isProxy = response.status == 407
     let header: HeaderName = isProxy ? .proxyAuthorization : .authorization
     let challenges = response.all(isProxy ? .proxyAuthenticate : .wwwAuthenticate)
@@ -45,71 +46,75 @@ extension CallShard {
   private func mayGoAgain(_ leg: Leg, _ request: Message, _ id: ClientTransactionID) -> Bool {
     guard request.method == .invite else { return true }
     return leg.clientInvite == id && leg.isLive && !leg.isCancelled && leg.call.hangup == nil
+      && leg.extra?.isWithdrawn != true
   }
 
   private func sendAgain(
     _ request: Message, _ leg: Leg, _ use: LegUse, _ old: ClientTransactionID, on flow: Flow, header: HeaderName,
     proof: [UInt8], isLast: Bool
   ) {
-    let isFirst = leg.sent != nil && request.method == .invite
-    let cseq = isFirst ? request.cseq &+ 1 : leg.dialog?.takeCSeq() ?? request.cseq &+ 1
+    // Of the other kind, where both a proxy and a server behind it ask.
+    var lines: [UInt8] = []
+    for line in request.headers where CallShard.proofs.contains(line.name) && line.name != header {
+      lines += line.line + [0x0d, 0x0a]
+    }
+    var writer = MessageWriter(capacity: proof.count + 32)
+    writer.header(header, proof[...])
+    lines += writer.bytes
+    let id: ClientTransactionID
+    let cseq: UInt32
+    if request.method == .invite, leg.sent != nil {
+      owners[Int(old.slot)] = .none
+      inviteAgain(leg, without: []) { $0.append(lines) }
+      guard let again = leg.clientInvite, let sent = leg.sent else { return }
+      id = again
+      cseq = sent.cseq
+    } else {
+      cseq = takeCSeq(of: request, in: leg)
+      id = sendAgain(request, in: leg, old, on: flow, cseq: cseq, lines: lines)
+    }
+    if request.method == .invite { use.proof = (cseq, lines) }
+    if isLast { use.lastAttempts.append(id) }
+  }
+
+  private func takeCSeq(of request: Message, in leg: Leg) -> UInt32 {
+    if leg.dialog != nil { return leg.dialog?.takeCSeq() ?? 1 }
+    let early = leg.extra?.early.first { request.toTag?.elementsEqual($0.dialog.remoteTag) == true }
+    return early?.dialog.takeCSeq() ?? request.cseq &+ 1
+  }
+
+  /// A request in a dialog, as it was, but for Via, CSeq and credentials.
+  private func sendAgain(
+    _ request: Message, in leg: Leg, _ old: ClientTransactionID, on flow: Flow, cseq: UInt32, lines: [UInt8]
+  ) -> ClientTransactionID {
     let (id, branch) = table.reserveClient()
-    var writer = MessageWriter(capacity: request.bytes.count + proof.count + 32)
+    var writer = MessageWriter(capacity: request.bytes.count + lines.count + 32)
     writer.requestLine(name: request.methodName, uri: request.requestURI.bytes)
     via(&writer, flow, branch)
-    var lines: [UInt8] = []
     for line in request.headers {
       switch line.name {
-      case .via, .cSeq, .contentLength, header: continue
-      case .authorization, .proxyAuthorization: lines += line.line + [0x0d, 0x0a]
-      default: break
+      case .via, .cSeq, .contentLength, .authorization, .proxyAuthorization: continue
+      default: writer.copy(line)
       }
-      let start = UInt32(truncatingIfNeeded: writer.bytes.count)
-      writer.copy(line)
-      if isFirst { leg.sent?.moved(line.name, to: start) }
     }
     writer.begin(.cSeq)
     writer.append(number: Int(cseq))
     writer.append(" ")
     writer.append(request.methodName)
     writer.endLine()
-    let start = writer.bytes.count
-    writer.header(header, proof[...])
-    lines += writer.bytes[start...]
+    writer.append(lines)
     writer.finish(body: request.body)
-    if request.method == .invite {
-      use.proof = (cseq, lines)
-      leg.clientInvite = id
-    }
-    if isFirst {
-      leg.sent?.bytes = writer.bytes
-      leg.sent?.cseq = cseq
-    }
-    if isLast { use.lastAttempts.append(id) }
+    if leg.clientInvite == old { leg.clientInvite = id }
+    if leg.extra?.clientUpdate == old { leg.extra?.clientUpdate = id }
     own(id, owners[Int(old.slot)])
-    if old != id { owners[Int(old.slot)] = .none }
+    owners[Int(old.slot)] = .none
     table.send(id, method: request.method, bytes: writer.bytes, flow: flow, now: now, wheel: &wheel)
+    return id
   }
 
   /// RFC 3261 §22.1: the ACK of a 2xx carries the credentials of its INVITE.
   func prove(_ leg: Leg, _ cseq: UInt32, _ writer: inout MessageWriter) {
     if let proof = leg.use?.proof, proof.cseq == cseq { writer.append(proof.lines) }
-  }
-}
-
-extension SentInvite {
-  /// A header line that was written again at another place of the message.
-  fileprivate mutating func moved(_ name: HeaderName, to start: UInt32) {
-    func shifted(_ range: Range<UInt32>, _ prefix: UInt32) -> Range<UInt32> {
-      let from = start + prefix
-      return from..<from + UInt32(range.count)
-    }
-    switch name {
-    case .from: from = shifted(from, 6)
-    case .to: requestURI = shifted(requestURI, 5)
-    case .callID: callID = shifted(callID, 9)
-    default: break
-    }
   }
 }
 

@@ -8,6 +8,7 @@ import SIPTransaction
 extension CallShard {
   func registerAgain(_ keeper: TrunkKeeper) {
     guard var registration = keeper.registration else { return }
+    keeper.registrars = []
     let first = registration.start()
     let action = first == .nothing ? registration.timer() : first
     keeper.registration = registration
@@ -25,13 +26,27 @@ extension CallShard {
     }
   }
 
+  /// The answer to a challenge goes to the server that asked, and so does what takes the Contact away; a refresh finds
+  /// its servers anew.
   private func sendRegister(_ keeper: TrunkKeeper, seconds: Int) {
+    if !keeper.registrars.isEmpty { return sendRegister(keeper, keeper.registrars, seconds: seconds) }
+    find(keeper) { [unowned self] keeper, flows in
+      guard keeper.registration?.isLeaving == (seconds == 0) else {
+        // It is to leave by now, and was not asked for yet.
+        return registered(keeper, .refused(status: 408, retryAfter: nil), problem: "")
+      }
+      sendRegister(keeper, flows, seconds: seconds)
+    }
+  }
+
+  private func sendRegister(_ keeper: TrunkKeeper, _ flows: [Flow], seconds: Int) {
     let trunk = keeper.trunk
-    guard let plan = trunk.plan.registration, let flow = flow(to: trunk) else {
-      return registered(keeper, .refused(status: 503, retryAfter: nil), problem: "nothing of ours can reach it")
+    keeper.registrars = flows
+    guard let plan = trunk.plan.registration, let flow = flows.first else {
+      return registered(keeper, .refused(status: 503, retryAfter: nil), problem: "REGISTER: the host cannot be found")
     }
     let address = CallShard.addressOfRecord(plan.user, trunk.host)
-    let uri = uri(of: trunk)
+    let uri = trunk.uri(user: [])
     let request = OwnRequest(
       method: .register, flow: flow, requestURI: uri, from: address + Array(";tag=".utf8) + keeper.fromTag, to: address,
       callID: keeper.callID, cseq: keeper.nextCSeq())
@@ -54,6 +69,12 @@ extension CallShard {
       writer.header(answer.isProxy ? .proxyAuthorization : .authorization, value[...])
     } done: { [unowned self] status, response in
       guard status >= 200, let keeper = trunkKeepers.get(slot, generation) else { return }
+      if status == 503 || response == nil {
+        // RFC 3263 §4.3: the next server of the same host, if there is one.
+        hopFailed(flow)
+        let others = Array(keeper.registrars.dropFirst())
+        if !others.isEmpty { return sendRegister(keeper, others, seconds: seconds) }
+      }
       registered(keeper, outcome(keeper, status, response, contact), problem: problem(status, response))
     }
   }
@@ -154,6 +175,10 @@ extension CallShard {
     let action = registration.received(outcome, random: random.next())
     keeper.registration = registration
     if !wasLeaving { tell(keeper, action, problem) }
+    switch action {
+    case .wait, .ended: if !registration.isRegistered { keeper.registrars = [] }
+    case .register, .nothing: break
+    }
     perform(action, keeper)
   }
 

@@ -1,4 +1,5 @@
 import NetCore
+import NextHop
 import SIPMessage
 
 // Calls take a place at their trunk, and give it back when their leg is over.
@@ -8,23 +9,33 @@ extension CallShard {
     case refused(status: Int, Cause)
   }
 
+  /// A trunk that does not answer is passed by at once, even where it is the only one: silence for half a minute is of no
+  /// use to a caller.
+  func isDown(_ target: DialTarget) -> Bool {
+    guard case .trunk(let name, _) = target.place, let trunk = directory.trunk(named: name), trunk.plan.ping > .zero
+    else { return false }
+    return services.trunks.status(of: name).refusesAsDown()
+  }
+
   /// What a leg to `target` holds, or why it may not start.
-  /// - Parameter host: where its INVITE goes.
-  func place(for target: DialTarget, host: Endpoint) -> TrunkPlace {
+  /// - Parameter route: where its INVITE goes; gets the Route that the trunk wants.
+  func place(for target: DialTarget, _ route: inout Route) -> TrunkPlace {
     guard case .trunk(let name, _) = target.place, let trunk = directory.trunk(named: name) else {
       guard let counted = target.counted else { return .taken(nil) }
       return .taken(
         LegUse(
-          trunk: nil, status: nil, isIncoming: false, host: nil, counted: counted, hunts: services.hunts))
+          trunk: nil, status: nil, isIncoming: false, servers: [], counted: counted, hunts: services.hunts))
     }
     let status = services.trunks.status(of: name)
     switch status.takeOutgoing(trunk.plan, now: now) {
     case .down: return .refused(status: 503, .networkOutOfOrder)
     case .full, .tooFast: return .refused(status: 503, .noCircuitAvailable)
     case nil:
+      let servers = ([route.flow] + route.others).map { Hop($0.transport, $0.remote) }
+      route.path = status.current.serviceRoute
       return .taken(
         LegUse(
-          trunk: trunk, status: status, isIncoming: false, host: host, counted: nil, hunts: services.hunts))
+          trunk: trunk, status: status, isIncoming: false, servers: servers, counted: nil, hunts: services.hunts))
     }
   }
 
@@ -33,8 +44,9 @@ extension CallShard {
     guard let trunk = directory.trunk(named: name) else { return nil }
     let status = services.trunks.status(of: name)
     guard status.takeIncoming(trunk.plan) else { return nil }
+    let servers = trunk.destination.map { [Hop(trunk.transport, $0)] } ?? status.current.servers
     return LegUse(
-      trunk: trunk, status: status, isIncoming: true, host: trunk.destination, counted: nil, hunts: services.hunts)
+      trunk: trunk, status: status, isIncoming: true, servers: servers, counted: nil, hunts: services.hunts)
   }
 
   /// The trunk that a Request-URI belongs to because it is the Contact that we registered there. Nobody but the carrier,

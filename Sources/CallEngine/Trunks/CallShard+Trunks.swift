@@ -1,6 +1,7 @@
 import Logging
 import LuaRuntime
 import NetCore
+import NextHop
 import SIPMessage
 import SIPTransaction
 
@@ -40,6 +41,7 @@ extension CallShard {
       state.roundTrip = nil
       state.registeredUntil = nil
       state.serviceRoute = []
+      state.servers = []
       state.realm = nil
       state.problem = nil
       state.contactToken = trunk.plan.registration == nil ? nil : keeper.contactToken
@@ -126,31 +128,32 @@ extension CallShard {
     }
   }
 
-  /// Where requests of our own to a trunk go.
-  func flow(to trunk: Trunk) -> Flow? {
-    guard let listener = settings.listener(for: trunk.transport, family: trunk.destination.ip.family) else {
-      return nil
+  /// The servers of a trunk, in the order in which they are tried; none where it cannot be found or reached.
+  func find(_ keeper: TrunkKeeper, then: @escaping (TrunkKeeper, [Flow]) -> Void) {
+    let (slot, generation) = (keeper.slot, keeper.generation)
+    resolve(keeper.trunk) { [unowned self] flows in
+      guard let keeper = trunkKeepers.get(slot, generation) else { return }
+      if !flows.isEmpty { keeper.status.update { $0.servers = flows.map { Hop($0.transport, $0.remote) } } }
+      then(keeper, flows)
     }
-    return Flow(
-      transport: trunk.transport, listener: UInt8(listener), remote: trunk.destination,
-      local: settings.listeners[listener].local)
-  }
-
-  /// `sip:host:port;transport=…`: the trunk itself.
-  func uri(of trunk: Trunk) -> [UInt8] {
-    let parameter = trunk.transport == .udp ? "" : ";transport=\(trunk.transport.parameterName)"
-    return Array("sip:\(trunk.host)\(parameter)".utf8)
   }
 
   // MARK: pings
 
   private func sendPing(_ keeper: TrunkKeeper) {
+    find(keeper) { [unowned self] keeper, flows in
+      guard !keeper.isRemoved, !isDraining, keeper.trunk.plan.ping > .zero else { return }
+      if let flow = flows.first { sendPing(keeper, flow) } else { pinged(keeper, nil) }
+    }
+  }
+
+  private func sendPing(_ keeper: TrunkKeeper, _ flow: Flow) {
     let trunk = keeper.trunk
-    guard let flow = flow(to: trunk) else { return pinged(keeper, nil) }
+    keeper.pingFlow = flow
     let number = keeper.nextPing(at: now)
     keeper.pingTimer = arm(keeper, .pingOver, after: PingMachine.patience)
     let request = OwnRequest(
-      method: .options, flow: flow, requestURI: uri(of: trunk),
+      method: .options, flow: flow, requestURI: trunk.uri(user: []),
       from: Array("<sip:ping@\(settings.domain)>;tag=".utf8) + mint(slot: CallShard.noSlot, generation: 0).hex,
       to: Array("<sip:\(trunk.host)>".utf8), callID: mintCallID(), hasContact: true)
     let (slot, generation) = (keeper.slot, keeper.generation)
@@ -173,6 +176,8 @@ extension CallShard {
     let verdict = keeper.ping.result(status, plan: keeper.trunk.plan)
     keeper.pingTimer = arm(keeper, .ping, after: verdict.next)
     let isAnswer = status != nil && status != 408 && status != 503
+    // The next ping, and the next call, try another server of the same host first, if there is one.
+    if !isAnswer, let flow = keeper.pingFlow { hopFailed(flow) }
     keeper.status.update { state in
       if isAnswer { state.roundTrip = roundTrip }
       if let change = verdict.change {

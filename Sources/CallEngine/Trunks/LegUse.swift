@@ -1,4 +1,5 @@
 import NetCore
+import NextHop
 import SIPTransaction
 
 /// What a leg holds while it lives besides ports and a dialog: a place among a trunk's calls, with the right to its
@@ -12,20 +13,20 @@ final class LegUse {
   private let hunts: HuntTable
   private var isOver = false
 
-  /// The trunk's own host: the only one that its credentials are sent to.
-  let host: Endpoint?
+  /// The servers of the trunk's own host: the only ones that its credentials are sent to.
+  let servers: [Hop]
   /// Header lines that our last INVITE proved itself with, for its ACK (RFC 3261 §22.1), and its CSeq.
   var proof: (cseq: UInt32, lines: [UInt8])?
   /// Requests that have answered a challenge for the second time and do not answer a third.
   var lastAttempts: [ClientTransactionID] = []
 
   init(
-    trunk: Trunk?, status: TrunkStatus?, isIncoming: Bool, host: Endpoint?, counted: [UInt8]?, hunts: HuntTable
+    trunk: Trunk?, status: TrunkStatus?, isIncoming: Bool, servers: [Hop], counted: [UInt8]?, hunts: HuntTable
   ) {
     self.trunk = trunk
     self.status = status
     self.isIncoming = isIncoming
-    self.host = host
+    self.servers = servers
     self.counted = counted
     self.hunts = hunts
     if let counted { hunts.add(1, to: counted) }

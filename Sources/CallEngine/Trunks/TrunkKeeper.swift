@@ -29,6 +29,9 @@ final class TrunkKeeper {
   /// Number of the ping that an answer is awaited for; an older one's answer comes too late.
   private(set) var pingNumber: UInt32 = 0
   var pingSent: Instant?
+  var pingFlow: Flow?
+  /// Servers that the present REGISTER may go to, the one that it went to first (RFC 3263 §4.3).
+  var registrars: [Flow] = []
   /// The configuration names it no more.
   var isRemoved = false
 

@@ -1,4 +1,5 @@
 public import NetCore
+internal import NextHop
 internal import Synchronization
 
 /// What is known of a trunk at this moment. One for all shards: a leaf, its lock is held over nothing but these fields.
@@ -23,6 +24,8 @@ public final class TrunkStatus: Sendable {
     var realm: [UInt8]?
     /// Route of calls to it (RFC 3608), first hop first.
     var serviceRoute: [[UInt8]] = []
+    /// Its servers, as they were found last: where credentials may go.
+    var servers: [Hop] = []
     /// In the Contact that we registered, and nowhere else.
     var contactToken: [UInt8]?
     fileprivate var bucket = TokenBucket()
@@ -57,6 +60,14 @@ public final class TrunkStatus: Sendable {
       }
       if refusal != nil { state.refused += 1 }
       return refusal
+    }
+  }
+
+  /// Whether it is down; a call is then counted as refused.
+  func refusesAsDown() -> Bool {
+    state.withLock { state in
+      if !state.isUp { state.refused += 1 }
+      return !state.isUp
     }
   }
 
