@@ -20,7 +20,8 @@ public struct Replaces: Hashable, Sendable {
     let end = value.firstIndex(of: UInt8(ascii: ";")) ?? value.endIndex
     let callID = CommaList.trimEnd(value[..<end])
     let parameters = value[end...]
-    guard !callID.isEmpty, callID.count <= 512, !callID.contains(where: { $0 <= 0x20 || $0 == UInt8(ascii: ",") }) else {
+    guard !callID.isEmpty, callID.count <= 512, !callID.contains(where: { $0 <= 0x20 || $0 == UInt8(ascii: ",") })
+    else {
       return nil
     }
     let s = parameters.span
@@ -32,7 +33,9 @@ public struct Replaces: Hashable, Sendable {
       do { parameter = try s.nextParameter(&i, s.count) } catch { return nil }
       guard let parameter else { break }
       func value() -> [UInt8]? {
-        parameter.value.map { Array(parameters[(parameters.startIndex + $0.lowerBound)..<(parameters.startIndex + $0.upperBound)]) }
+        parameter.value.map {
+          Array(parameters[(parameters.startIndex + $0.lowerBound)..<(parameters.startIndex + $0.upperBound)])
+        }
       }
       if s.equals("to-tag", parameter.name.lowerBound, parameter.name.upperBound) {
         guard tags.to == nil, let tag = value() else { return nil }

@@ -166,7 +166,8 @@ struct ScenarioAttendedTests {
     var expected: [Int] = []
     for (value, status) in [
       ("\(id)x;to-tag=\(ours);from-tag=\(theirs)", 481), ("\(id);to-tag=\(ours);from-tag=\(theirs)x", 481),
-      ("\(id);to-tag=\(ours.dropLast())\(ours.hasSuffix("0") ? 1 : 0);from-tag=\(theirs)", 481), ("\(id);to-tag=abc;from-tag=def", 481),
+      ("\(id);to-tag=\(ours.dropLast())\(ours.hasSuffix("0") ? 1 : 0);from-tag=\(theirs)", 481),
+      ("\(id);to-tag=abc;from-tag=def", 481),
       (Exchange.replaces(talk.second, extra: ";early-only"), 486), (Exchange.replaces(talk.first), 491),
     ] {
       talk.refer(value)

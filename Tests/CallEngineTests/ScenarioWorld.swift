@@ -36,9 +36,10 @@ final class World {
   init(
     _ script: String = World.plain, shards: Int = 1, seed: UInt64 = 1,
     conditions: SimulatedNetwork.Conditions = .perfect, open: [String] = [], trunks: [Trunk] = [],
-    users: [ServerNode.User]? = nil, configure: (inout EngineSettings) -> Void = { _ in }
+    users: [ServerNode.User]? = nil, on existing: SimulatedNetwork? = nil,
+    configure: (inout EngineSettings) -> Void = { _ in }
   ) {
-    network = SimulatedNetwork(seed: seed, conditions: conditions)
+    network = existing ?? SimulatedNetwork(seed: seed, conditions: conditions)
     server = ServerNode(
       script: script, shards: shards,
       users: users ?? (1000...1005).map { .init("\($0)", callerName: "Phone \($0)", callerNumber: "\($0)") },
@@ -91,6 +92,8 @@ final class World {
       check("shard \(index) timers", shard.wheel.count)
       check("shard \(index) media owners", shard.mediaOwners.count)
       check("shard \(index) statistics owners", shard.statisticsOwners.count)
+      check("shard \(index) halves", shard.transfers.halves.count)
+      check("shard \(index) messages to halves", shard.transfers.unsent.count)
       check("shard \(index) sliced", shard.sliced.count)
       check("shard \(index) ready", shard.ready.count)
       check("shard \(index) waiting for DNS", shard.hopWaiters.count)

@@ -158,7 +158,7 @@ extension CallShard {
       if call.hangup == nil, failure == nil { scriptEnded(call) }
     case .hook: nextHook(call)
     case .refer: referTaskEnded(call, task)
-    case .spawned, .timer, .unload: break
+    case .spawned, .timer, .unload, .trunk: break
     }
     checkRelease(call)
   }

@@ -15,6 +15,7 @@ final class ScriptGeneration {
   /// `on.timer` functions, by their index less one, in seconds.
   var timers: [Double] = []
   var hasUnload = false
+  var hasTrunk = false
   /// It has an `on.refer`.
   var hasRefer = false
   /// Names a group in the VM for each detached coroutine; calls' handles never have the top bit.
@@ -51,6 +52,7 @@ final class ScriptTask {
     case refer
     case timer(Int)
     case unload
+    case trunk
   }
   enum Waiting: Equatable {
     case nothing

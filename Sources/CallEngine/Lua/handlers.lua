@@ -19,7 +19,10 @@ local function register(name)
   end
 end
 
-local handlers = { invite = register("invite"), load = register("load"), unload = register("unload"), refer = register("refer") }
+local handlers = {
+  invite = register("invite"), load = register("load"), unload = register("unload"), trunk = register("trunk"),
+  refer = register("refer"),
+}
 
 function handlers.timer(seconds, fn)
   if type(seconds) ~= "number" or not (seconds > 0 and seconds <= 7 * 24 * 3600) then
@@ -60,9 +63,10 @@ local function refer_verdict(value)
   if value == false then return "refuse", 603 end
   if value == "pass" then return "pass" end
   if type(value) == "string" and value ~= "" and not value:find("[%s%c<>]") then return "redirect", value end
-  if type(value) == "table" and math.type(value.status) == "integer" and value.status >= 400 and value.status <= 699 then
+  local status = type(value) == "table" and math.type(value.status) == "integer" and value.status
+  if status and status >= 400 and status <= 699 then
     if value.text ~= nil and type(value.text) ~= "string" then fail("on.refer: `text` is a string") end
-    return "refuse", value.status, value.text
+    return "refuse", status, value.text
   end
   error("on.refer returns nothing, true, false, \"pass\", a number or URI, or { status = 400 to 699 }, not "
     .. shown(value), 0)
@@ -76,6 +80,10 @@ entry("refer", function(h, of_dial, target)
 end)
 entry("load", function(generation) run("load", generation) end)
 entry("unload", function(generation) run("unload", generation) end)
+entry("trunk", function(name, up)
+  local handler = registered.trunk
+  if handler then handler.fn(name, up) end
+end)
 entry("timer", function(index)
   local timer = timers[index]
   if timer then timer.fn() end

@@ -23,8 +23,7 @@ extension CallShard {
     state.joining = half
     state.pending = PendingTransfer(order: order, transferor: transferor, candidate: nil)
     let request = JoinRequest(
-      replaces: replaces, context: order.context, isReferral: true, transferor: order.transferor,
-      remote: other.remote, port: other.port?.id, who: party(of: other).name, isSwapped: isSwapped)
+      replaces: replaces, context: order.context, isReferral: true, transferor: order.transferor, isSwapped: isSwapped)
     post(
       HalfMessage(
         to: HalfName(shard: place, slot: CallShard.noSlot, generation: 0), from: half.name, body: .join(request)))

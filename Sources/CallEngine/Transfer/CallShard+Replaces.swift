@@ -44,8 +44,7 @@ extension CallShard {
       call.transferState.by = half.transferor
     }
     let request = JoinRequest(
-      replaces: replaces, context: call.context, isReferral: false, transferor: half.transferor, remote: leg.remote,
-      who: party(of: leg).name)
+      replaces: replaces, context: call.context, isReferral: false, transferor: half.transferor)
     post(
       HalfMessage(
         to: HalfName(shard: place, slot: CallShard.noSlot, generation: 0), from: half.name, body: .join(request)))

@@ -116,10 +116,6 @@ struct JoinRequest: Sendable {
   /// A REFER within our own calls may hand over a call that rings; an INVITE may take one that rings him.
   var isReferral: Bool
   var transferor: String
-  /// What the asking side can take, and where its port is, if it has one.
-  var remote: RemoteDescription?
-  var port: MediaEndpointID?
-  var who: String
   /// The tags were changed about once already.
   var isSwapped = false
 }
