@@ -157,9 +157,9 @@ def test_a_phone_is_told_and_the_records_agree(nightjar, phone, trusted):
 
 
 def test_sipp_transfers_blind(server, run_sipp):
-    """A callee of another make: REFER, 202, NOTIFY 100 and 200, BYE; five times at once."""
+    """A callee of another make: REFER, 202, NOTIFY 100, 180 and 200, BYE; five times at once."""
     uas = run_sipp("uas_refer", "127.0.0.8", calls=5, fill={"TARGET": "2000", "STATUS": "200"})
-    target = run_sipp("uas", "127.0.0.7", calls=5)
+    target = run_sipp("uas_ring", "127.0.0.7", calls=5)
     nightjar = server(f"""on.invite(router {{
   {{ "1001", function(call) call:dial("sip:uas@{uas.ip}:{uas.port}", {{ ringback = "180" }}) end }},
   {{ "2000", function(call) call:dial("sip:uas@{target.ip}:{target.port}") end }},
