@@ -83,7 +83,7 @@ let package = Package(
     .target(name: "SIPTransaction", dependencies: ["NetCore", "SIPMessage"], swiftSettings: strict),
     .target(name: "SIPDialog", dependencies: ["NetCore", "SIPMessage", "SDP"], swiftSettings: strict),
     .target(name: "NextHop", dependencies: ["NetCore", "SIPMessage"], swiftSettings: strict),
-    .target(name: "DNSClient", dependencies: ["NetCore", "NextHop", "CCares"], swiftSettings: base),
+    .target(name: "DNSClient", dependencies: ["NetCore", "NextHop", "CNet", "CCares"], swiftSettings: base),
     .target(name: "LuaRuntime", dependencies: ["CLuaBridge"], resources: [.embedInCode("Lua")], swiftSettings: base),
     .target(name: "Media", dependencies: ["NetCore", "CNet", "CSndfile"], swiftSettings: base),
     .target(

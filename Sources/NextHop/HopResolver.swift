@@ -187,9 +187,13 @@ public struct HopResolver {
     return outcome
   }
 
-  /// A name in the table of hosts has its addresses there and no other records.
+  /// A name in the table of hosts has its addresses there and no other records, nor has `_sip._udp` below it.
   private static func listed(_ question: DNSQuestion, in hosts: [DNSName: [IPAddress]]) -> DNSAnswer? {
-    guard !hosts.isEmpty, let addresses = hosts[question.name] else { return nil }
+    guard !hosts.isEmpty else { return nil }
+    guard let addresses = hosts[question.name] else {
+      guard question.kind == .srv, let host = question.name.service, hosts[host] != nil else { return nil }
+      return DNSAnswer(.nothing, ttl: 0)
+    }
     let family: IPAddress.Family
     switch question.kind {
     case .a: family = .v4

@@ -37,6 +37,7 @@ extension CallShard {
     }
     guard let other = counterpart(leg) else { return answerAlone(id, message, leg, proposed) }
     guard other.clientInvite == nil, other.serverInvite == nil, other.unacknowledged == nil, other.dialog != nil,
+      !other.isLocating,
       other.port != nil
     else { return reply(id, message, 491) }
     guard let offer = offerAgain(to: other, proposed) else {

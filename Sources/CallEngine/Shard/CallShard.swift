@@ -224,6 +224,8 @@ enum RequestOwner {
   case invite(LegName, isBinding: Bool)
   /// `passed`: the leg whose re-INVITE it passes on; nil where it is our own.
   case reinvite(LegName, passed: LegName?)
+  /// An INVITE to a server that was given up for another (RFC 3263 §4.3), and where it went.
+  case givenUp(SentInvite, Flow)
   case bye(LegName)
   case info(ServerTransactionID)
   /// A request of the server's own. Called with every provisional response and with the final one; with the status

@@ -83,7 +83,7 @@ extension ConfigurationReader {
       let name = section.required("name")?.name("trunk name", allowing: "-_.")
       let host = section.required("host").flatMap { $0.hostAndPort() }
       var trunk = ServerConfiguration.Trunk(name: name ?? "", host: host?.host ?? "", port: host?.port)
-      section.read("transport", into: &trunk.transport) { value in
+      section.readOptional("transport", into: &trunk.transport) { value in
         value.word(of: Transport.allCases.map(\.parameterName), what: "transport").flatMap { word in
           Transport.allCases.first { $0.parameterName == word }
         }
@@ -100,7 +100,8 @@ extension ConfigurationReader {
         section.place.fail("username and password belong together: give both or neither")
       }
       if trunk.register, trunk.username == nil { section.place.fail("register needs a username and a password") }
-      section.later("transport", unless: isServed(trunk.transport), "a trunk over \(trunk.transport.parameterName)")
+      section.later("transport", unless: isServed(trunk.transport ?? .udp),
+        "a trunk over \(trunk.transport?.parameterName ?? "")")
       section.later("username", unless: trunk.username == nil, "a trunk that asks for a password")
       section.later("register", unless: !trunk.register, "registering with a trunk")
       section.later("max_calls", unless: trunk.maxCalls == 0, "a limit of calls on a trunk")
