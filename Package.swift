@@ -54,7 +54,8 @@ let tests: [Target] = [
     swiftSettings: strict),
   .testTarget(
     name: "ServerTests",
-    dependencies: ["Server", "Storage", "CallEngine", "NetCore", "SIPDigest", log, nio, posix], swiftSettings: strict),
+    dependencies: ["Server", "Storage", "CallEngine", "NetCore", "NextHop", "DNSClient", "SIPDigest", log, nio, posix],
+    swiftSettings: strict),
 ]
 
 let package = Package(

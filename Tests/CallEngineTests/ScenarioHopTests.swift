@@ -292,6 +292,35 @@ struct ScenarioHopTests {
     }
   }
 
+  @Test("RFC 3261 §12.2.2: a re-INVITE with another Contact: what follows goes there")
+  func newContact() throws {
+    let world = ScenarioHopTests.world("'sip:bob@203.0.113.122'")
+    let alice = world.registered("1000")[0]
+    let bob = RawPeer("203.0.113.122:5060", on: world.network)
+    let first = RawPeer("203.0.113.200:5060", on: world.network)
+    let sdp = PhoneSDP.audio(Endpoint("203.0.113.122:40000")!)
+    bob.answer = { message in
+      if message.method == .bye { bob.respond(message, 200) }
+      guard message.method == .invite else { return }
+      bob.respond(message, 200, lines: ["Contact: <sip:bob@203.0.113.200>"], body: sdp)
+    }
+    let call = alice.call("1001")
+    world.run(1)
+    let invite = try #require(bob.received.first)
+    let version = text(PhoneSDP.audio(Endpoint("203.0.113.122:40000")!, version: 2))
+    for (method, body) in [("INVITE", version), ("ACK", "")] {
+      bob.request(
+        method, "sip:x@\(ServerNode.address)", branch: "z9hG4bK\(method)", callID: text(invite.callID), tag: "raw-to",
+        toTag: text(invite.fromTag), cseq: 7, type: body.isEmpty ? nil : "application/sdp", body: body)
+      world.run(1)
+    }
+    #expect(bob.statuses.contains(200))
+    alice.hangUp(call)
+    world.run(1)
+    #expect(first.received.map(\.method) == [.ack] && bob.received.contains { $0.method == .bye })
+    world.expectNothingLeft(records: 1)
+  }
+
   @Test("A Contact whose name is nowhere: what answered gets the ACK")
   func contactNowhere() {
     let world = ScenarioHopTests.world("'sip:bob@203.0.113.122'")

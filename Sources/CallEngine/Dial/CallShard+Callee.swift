@@ -75,7 +75,7 @@ extension CallShard {
   ) {
     let (id, branch) = table.reserveClient()
     let caller = identity(of: call, target: target)
-    var writer = MessageWriter(capacity: 640 + 2 * route.uri.count + caller.from.count + body.count)
+    var writer = MessageWriter(capacity: 704 + 2 * route.uri.count + caller.from.count + body.count)
     writer.requestLine(.invite, uri: route.uri[...])
     via(&writer, leg.flow, branch)
     for path in route.path { writer.header(.route, path[...]) }
@@ -105,6 +105,7 @@ extension CallShard {
     writer.header(.cSeq, "1 INVITE" as StaticString)
     contact(&writer, leg)
     writer.header(.allow, CallShard.allow)
+    sessionOffer(&writer, leg)
     for value in caller.assertedIdentities { writer.header(.pAssertedIdentity, value[...]) }
     if let privacy = caller.privacy { writer.header(.privacy, privacy[...]) }
     var changes = call.headers
@@ -116,6 +117,49 @@ extension CallShard {
     leg.sent = SentInvite(
       bytes: writer.bytes, from: from..<fromEnd, tagLength: UInt8(Token.length), callID: callID..<callIDEnd,
       requestURI: to..<toEnd)
+    leg.clientInvite = id
+    _ = leg.offers.sendOffer()
+    own(id, .invite(leg.name, isBinding: leg.isBinding))
+    table.send(id, method: .invite, bytes: writer.bytes, flow: leg.flow, now: now, wheel: &wheel)
+  }
+
+  /// The same INVITE once more, as a request of its own with the next CSeq (RFC 3261 §8.1.3.5): for who asked for it
+  /// otherwise.
+  /// - Parameters:
+  ///   - without: header fields that are left out.
+  ///   - more: writes what goes in their place.
+  func inviteAgain(_ leg: Leg, without: [HeaderName], _ more: (inout MessageWriter) -> Void) {
+    guard let old = leg.sent, let message = try? MessageParser.parse(old.bytes, flow: leg.flow) else { return }
+    let (id, branch) = table.reserveClient()
+    var writer = MessageWriter(capacity: old.bytes.count + 160)
+    writer.requestLine(.invite, uri: message.requestURI.bytes)
+    via(&writer, leg.flow, branch)
+    var sent = old
+    for line in message.headers where !without.contains(line.name) {
+      let start = writer.count
+      switch line.name {
+      case .via, .contentLength: continue
+      case .cSeq:
+        sent.cseq += 1
+        writer.begin(.cSeq)
+        writer.append(number: Int(sent.cseq))
+        writer.append(" INVITE\r\n" as StaticString)
+        more(&writer)
+      case .from:
+        sent.from = start + 6..<start + 6 + UInt32(line.value.count)
+        writer.copy(line)
+      case .to:
+        sent.requestURI = start + 5..<start + 3 + UInt32(line.value.count)
+        writer.copy(line)
+      case .callID:
+        sent.callID = start + 9..<start + 9 + UInt32(line.value.count)
+        writer.copy(line)
+      default: writer.copy(line)
+      }
+    }
+    writer.finish(body: message.body)
+    sent.bytes = writer.bytes
+    leg.sent = sent
     leg.clientInvite = id
     own(id, .invite(leg.name, isBinding: leg.isBinding))
     table.send(id, method: .invite, bytes: writer.bytes, flow: leg.flow, now: now, wheel: &wheel)
@@ -143,9 +187,9 @@ extension CallShard {
   func succeeded(_ id: ClientTransactionID, _ leg: Leg, _ message: Message) {
     guard leg.phase == .early else { return late(id, message, isBinding: leg.isBinding) }
     guard let sent = leg.sent else { return }
-    guard var dialog = Dialog(uac: sent.invitation(flow: leg.flow), response: message) else {
-      return unreadableAnswer(leg)
-    }
+    if !isHeard(leg, message) { leg.remote = nil }
+    guard var dialog = confirmed(leg, by: message) ?? Dialog(uac: sent.invitation(flow: leg.flow), response: message)
+    else { return unreadableAnswer(leg) }
     let call = leg.call
     let named = aim(&dialog, isBinding: leg.isBinding)
     leg.flow = dialog.flow
@@ -154,7 +198,9 @@ extension CallShard {
     leg.hops = nil
     leg.clientInvite = nil
     leg.phase = .confirmed
+    if message.has(.allow) { leg.allowsUpdate = message.hasToken("UPDATE", in: .allow) }
     if let timer = leg.timer { wheel.cancel(timer) }
+    agree(leg, message)
     if let named {
       acknowledge(leg, of: id, cseq: message.cseq, at: named)
     } else {
@@ -186,10 +232,14 @@ extension CallShard {
   }
 
   private func answered(_ leg: Leg, _ message: Message, _ call: Call, _ dial: Dial) {
-    do throws(SDPError) {
-      if let answer = try description(in: message) { leg.remote = answer }
-    } catch {
-      return unusable(leg, call, dial)
+    // One that has answered reliably says nothing new (RFC 6337 §3.1.1).
+    if leg.offers.phase == .localOffer {
+      do throws(SDPError) {
+        if let answer = try description(in: message) { leg.remote = answer }
+      } catch {
+        return unusable(leg, call, dial)
+      }
+      _ = leg.offers.receiveAnswer(reliable: true)
     }
     guard leg.remote != nil else { return unusable(leg, call, dial) }
     guard leaseMedia(call.caller) else { return unusable(leg, call, dial, status: 503) }
@@ -213,7 +263,6 @@ extension CallShard {
     case .promised:
       if call.caller.phase == .early { accept(call.caller, sdp: call.caller.localSDP) }
     case .offer(let sdp):
-      call.caller.awaitsAnswer = true
       accept(call.caller, sdp: call.caller.description.update(sdp))
     case .reoffer:
       if call.caller.phase == .early { accept(call.caller, sdp: call.caller.localSDP) }
@@ -237,18 +286,13 @@ extension CallShard {
   }
 
   private func plan(for caller: Leg, with leg: Leg) -> Plan? {
-    guard let audio = leg.remoteAudio, let port = caller.port else { return nil }
-    guard let offer = caller.remote else {
-      if caller.localSDP != nil { return .promised }
-      return .offer(
-        OfferAnswerSDP.offer(
-          codecs: Array(audio.codecs), telephoneEvent: audio.telephoneEvent, address: described(port),
-          port: port.rtpPort, session: caller.description.identity))
+    guard let audio = leg.remoteAudio else { return nil }
+    if caller.localSDP != nil {
+      // Our offer that he has not answered yet: what he takes is seen then.
+      return caller.remote == nil || agrees(caller, with: audio) ? .promised : .reoffer
     }
-    if let promised = caller.localAudio?.formats.first {
-      return promised.match(in: audio.codecs) == nil ? .reoffer : .promised
-    }
-    return relayedAnswer(to: caller, offer: offer, from: audio).map { .answer($0) }
+    let isOffer = caller.remote == nil
+    return description(for: caller, of: audio).map { isOffer ? .offer($0) : .answer($0) }
   }
 
   /// The callee's answer cannot be used: he is hung up with cause 88, and that attempt has failed.

@@ -138,6 +138,7 @@ extension CallShard {
     case 200..<300: succeeded(id, leg, message)
     default:
       owners[Int(id.slot)] = .none
+      if retryInvite(leg, message) { return }
       leg.clientInvite = nil
       if message.status == 503,
         triesNextHop(leg, status: 503, cause: cause(of: message), retryAfter: retryAfter(message))
@@ -150,12 +151,15 @@ extension CallShard {
 
   private func ringing(_ leg: Leg, _ message: Message) {
     let call = leg.call
-    guard leg.phase == .early, !leg.isCancelled, let dial = call.dial, let attempt = leg.attempt else { return }
+    guard leg.phase == .early, !leg.isCancelled, let dial = call.dial, let attempt = leg.attempt,
+      acknowledgeProvisional(leg, message)
+    else { return }
     call.attempts[attempt].ring(message.status)
     if dial.firstRing == nil { dial.firstRing = now }
     var hasSDP = false
-    if let early = try? description(in: message) {
+    if isHeard(leg, message), let early = try? description(in: message) {
       hasSDP = true
+      leg.earlyTag = earlyTag(of: message.toTag ?? [])
       leg.remote = early
       call.attempts[attempt].earlyMedia = true
       sendMedia(leg)

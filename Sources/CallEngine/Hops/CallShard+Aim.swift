@@ -20,6 +20,24 @@ extension CallShard {
     return nil
   }
 
+  /// The same for who cannot wait: a name that nobody has looked up yet leads to the server that answered, and the next
+  /// request finds it known.
+  func aimNow(_ dialog: inout Dialog, isBinding: Bool) {
+    guard let query = aim(&dialog, isBinding: isBinding) else { return }
+    var known: [Flow] = []
+    var isPast = false
+    resolve(query, within: CallShard.aimLimit) { if !isPast, let flows = try? $0.get() { known = flows } }
+    isPast = true
+    if let flow = choose(known, for: dialog.flow) { dialog.flow = flow }
+  }
+
+  /// The peer's Contact has changed (RFC 3261 §12.2.1.2, §12.2.2): a trunk's, or an address's, is where requests go now.
+  func aimAgain(_ leg: Leg) {
+    guard leg.role == .callee, !leg.isBinding, !leg.isLocating, leg.dialog != nil else { return }
+    aimNow(&leg.dialog!, isBinding: false)
+    if let flow = leg.dialog?.flow { leg.flow = flow }
+  }
+
   /// Of the servers that a name leads to: the one that answered, if it is among them, else one that is spoken to in the
   /// same way, else the first. Nil: DNS knows none, and the one that answered will do.
   private func choose(_ flows: [Flow], for old: Flow) -> Flow? {

@@ -51,6 +51,8 @@ extension CallShard {
       leg.attempt = attempt(at: target, uri: uri, next, call)
       leg.flow = next
       leg.remote = nil
+      leg.offers = OfferAnswer()
+      leg.earlyTag = 0
       hops.number &+= 1
       hops.isHeard = false
       invite(leg, Route(uri: uri, flow: next), target, call, dial, body: body, again: sent)

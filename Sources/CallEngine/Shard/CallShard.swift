@@ -14,6 +14,7 @@ public final class CallShard {
   var now: Instant
   var wheel: TimerWheel
   var table: TransactionTable
+  let timers: TransactionTimers
 
   var legs = Slab<Leg>()
   var calls = Slab<Call>()
@@ -58,6 +59,7 @@ public final class CallShard {
     self.now = now
     wheel = TimerWheel(now: now)
     table = TransactionTable(shard: shard, timers: timers)
+    self.timers = timers
     var system = SystemRandomNumberGenerator()
     random = TokenMint(key: (system.next(), system.next()))
     adopt(generation)
@@ -227,7 +229,10 @@ enum RequestOwner {
   /// An INVITE to a server that was given up for another (RFC 3263 §4.3), and where it went.
   case givenUp(SentInvite, Flow)
   case bye(LegName)
-  case info(ServerTransactionID)
+  /// The same for our UPDATE.
+  case update(LegName, passed: LegName?)
+  /// A request that was passed on within a call: who waits for its response, and the leg it went to.
+  case passed(ServerTransactionID, to: LegName)
   /// A request of the server's own. Called with every provisional response and with the final one; with the status
   /// alone (408, 503) where no response came.
   case own((_ status: Int, _ response: Message?) -> Void)

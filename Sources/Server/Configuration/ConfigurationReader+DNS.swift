@@ -1,3 +1,4 @@
+import DNSClient
 import NetCore
 import NextHop
 
@@ -24,7 +25,9 @@ extension ConfigurationReader {
       section.read("cache", into: &dns.cache) { $0.integer(in: 100...1_000_000) }
       section.read("failover_after", into: &dns.failoverAfter) { $0.span() }
       section.value("hosts")?.section()?.forEach { name, value in
-        guard let host = DNSName(name), IPAddress(name) == nil else { return value.fail("\"\(name)\" is not a host name") }
+        guard let host = DNSName(name), IPAddress(name) == nil else {
+          return value.fail("\"\(name)\" is not a host name")
+        }
         guard let values = value.listOrOne() else { return }
         value.failIfEmptyList()
         dns.hosts[host, default: []] += values.compactMap { $0.address() }

@@ -100,7 +100,8 @@ extension ConfigurationReader {
         section.place.fail("username and password belong together: give both or neither")
       }
       if trunk.register, trunk.username == nil { section.place.fail("register needs a username and a password") }
-      section.later("transport", unless: isServed(trunk.transport ?? .udp),
+      section.later(
+        "transport", unless: isServed(trunk.transport ?? .udp),
         "a trunk over \(trunk.transport?.parameterName ?? "")")
       section.later("username", unless: trunk.username == nil, "a trunk that asks for a password")
       section.later("register", unless: !trunk.register, "registering with a trunk")

@@ -2,6 +2,7 @@ import CallEngine
 import Foundation
 import Media
 import NetCore
+import NextHop
 import SIPDigest
 import SIPTransport
 import Storage

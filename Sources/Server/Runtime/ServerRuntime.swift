@@ -40,7 +40,8 @@ final class ServerRuntime: Sendable {
 
   private init(
     log: LogSettings, logger: Logger, services: EngineServices, database: Database, bindingStore: BindingStore,
-    recordStore: RecordStore, media: MediaPlane, names: NameService, group: ShardGroup<EngineDriver>, loader: GenerationLoader, state: State
+    recordStore: RecordStore, media: MediaPlane, names: NameService, group: ShardGroup<EngineDriver>,
+    loader: GenerationLoader, state: State
   ) {
     self.log = log
     self.logger = logger
