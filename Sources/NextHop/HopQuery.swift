@@ -85,7 +85,7 @@ public struct HopQuery: Hashable, Sendable {
   /// What there is to know without DNS: the one hop of a literal address; nil for a name, and where nothing of ours
   /// leads there.
   public var literalHop: Hop? {
-    guard case .literal(let ip) = host, let transport = settledTransport ?? defaultTransport,
+    guard case .literal(let ip) = host, let transport = settledTransport ?? defaultTransport, allows(transport),
       reach.families(of: transport).contains(ip.family)
     else { return nil }
     return Hop(transport, Endpoint(ip, port ?? transport.defaultPort))

@@ -183,6 +183,7 @@ extension CallShard {
     }
     leg.clientInvite = nil
     leg.dialog?.refreshTarget(message)
+    aimAgain(leg)
     sendACK(leg, of: id, cseq: message.cseq)
     changed(leg, message, passed: passed)
     if leg.byeReason != nil { afterACK(leg) }

@@ -78,6 +78,10 @@ extension CallShard {
       releaseMedia(leg)
       return
     }
+    if leg.isLocating {
+      leg.byeReason = reason
+      return releaseMedia(leg)
+    }
     leg.phase = .ended
     releaseMedia(leg)
     let (id, branch) = table.reserveClient()
@@ -198,7 +202,7 @@ extension CallShard {
       }
     case 4: scriptTimer(token)
     case 10: trunkTimer(token)
-    case 14: resolveTimedOut(token)
+    case 14: if token.which == 0 { resolveTimedOut(token) } else { hopTimedOut(token) }
     default:
       taskTimer(token)
     }

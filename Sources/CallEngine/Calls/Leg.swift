@@ -72,8 +72,10 @@ final class Leg {
   var sent: SentInvite?
   /// A phone that registered: requests go where its REGISTER came from.
   var isBinding = false
-  /// Servers of the same target that are still to be tried (RFC 3263 §4.3).
-  var otherHops: [Flow] = []
+  /// Other servers of the same target (RFC 3263 §4.3).
+  var hops: HopList?
+  /// Its Contact is being looked up: ACK and BYE wait for that.
+  var isLocating = false
 
   init(token: Token, role: Role, call: Call, flow: Flow, session: UInt64) {
     self.token = token

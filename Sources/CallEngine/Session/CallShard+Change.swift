@@ -142,7 +142,7 @@ extension CallShard {
 extension Leg {
   /// Nothing is under way in its dialog, so that an offer can be made.
   var isQuiet: Bool {
-    clientInvite == nil && serverInvite == nil && unacknowledged == nil && offers.phase == .idle
+    clientInvite == nil && serverInvite == nil && unacknowledged == nil && !isLocating && offers.phase == .idle
       && extra?.clientUpdate == nil && extra?.serverUpdate == nil
   }
 

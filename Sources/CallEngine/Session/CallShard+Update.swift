@@ -122,6 +122,7 @@ extension CallShard {
     guard message.status < 300 else { return updateFailed(leg, passed: passed, status: message.status, message) }
     leg.extra?.clientUpdate = nil
     leg.dialog?.refreshTarget(message)
+    aimAgain(leg)
     changed(leg, message, passed: passed)
   }
 

@@ -90,7 +90,7 @@ extension CallShard {
     }
     guard leg.dialog != nil else { return inEarlyDialog(id, message, leg) }
     switch leg.dialog!.receive(message) {
-    case .ok: break
+    case .ok: if message.method == .invite || message.method == .update { aimAgain(leg) }
     default: return reply(id, message, 500) { $0.header(.retryAfter, number: 1) }
     }
     switch message.method {
@@ -119,6 +119,7 @@ extension CallShard {
       // What answers it comes from the one peer of a dialog, and goes where its ACK went.
       guard let leg = leg(name) else { return late(id, message, isBinding: true) }
       reinviteResponse(id, message, leg, passed: passed)
+    case .givenUp(let sent, let flow): givenUp(id, message, sent, flow)
     case .bye(let name):
       if message.status >= 200 {
         owners[Int(id.slot)] = .none
@@ -160,7 +161,7 @@ extension CallShard {
     let owner = owners[Int(id.slot)]
     owners[Int(id.slot)] = .none
     switch owner {
-    case .none: return
+    case .none, .givenUp: return
     case .invite(let name, _):
       if let leg = leg(name) { calleeUnreachable(leg, status: status, kind) }
     case .reinvite(let name, let passed):

@@ -83,7 +83,7 @@ extension ConfigurationReader {
       let name = section.required("name")?.name("trunk name", allowing: "-_.")
       let host = section.required("host").flatMap { $0.hostAndPort() }
       var trunk = ServerConfiguration.Trunk(name: name ?? "", host: host?.host ?? "", port: host?.port)
-      section.read("transport", into: &trunk.transport) { value in
+      section.readOptional("transport", into: &trunk.transport) { value in
         value.word(of: Transport.allCases.map(\.parameterName), what: "transport").flatMap { word in
           Transport.allCases.first { $0.parameterName == word }
         }
@@ -115,7 +115,9 @@ extension ConfigurationReader {
         section.place.fail("auth_username and realm need a username and a password")
       }
       if !trunk.register, trunk.contactUser != nil { section.place.fail("contact_user needs register: true") }
-      section.later("transport", unless: isServed(trunk.transport), "a trunk over \(trunk.transport.parameterName)")
+      section.later(
+        "transport", unless: isServed(trunk.transport ?? .udp),
+        "a trunk over \(trunk.transport?.parameterName ?? "")")
       guard let name, host != nil else { return nil }
       if !names.insert(name).inserted { section.place.fail("a second trunk named \"\(name)\"") }
       return trunk
