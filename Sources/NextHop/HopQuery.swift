@@ -37,6 +37,12 @@ public struct Reach: Hashable, Sendable {
   }
 
   public func has(_ transport: Transport) -> Bool { families[Int(transport.rawValue)] != 0 }
+
+  public func has(_ transport: Transport, _ family: IPAddress.Family) -> Bool {
+    let bits = families[Int(transport.rawValue)]
+    let wanted: UInt8 = family == .v4 ? 1 : 2
+    return bits & 3 == wanted || bits >> 2 == wanted
+  }
 }
 
 /// What RFC 3263 §4 starts from: the host, port and transport of a URI.
@@ -86,7 +92,7 @@ public struct HopQuery: Hashable, Sendable {
   /// leads there.
   public var literalHop: Hop? {
     guard case .literal(let ip) = host, let transport = settledTransport ?? defaultTransport, allows(transport),
-      reach.families(of: transport).contains(ip.family)
+      reach.has(transport, ip.family)
     else { return nil }
     return Hop(transport, Endpoint(ip, port ?? transport.defaultPort))
   }

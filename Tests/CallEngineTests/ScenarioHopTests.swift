@@ -355,4 +355,33 @@ struct ScenarioHopTests {
     for call in calls { alice.hangUp(call) }
     world.expectNothingLeft(records: 20)
   }
+
+  @Test(
+    "Hung up at any moment of look-up, failover and talk, also on a bad network: nothing is left", arguments: [1, 4])
+  func sweep(shards: Int) {
+    for step in 0..<24 {
+      for isMobile in [false, true] {
+        let world = World(
+          World.invite("call:dial('sip:bob@pbx.example.com;transport=udp', { timeout = 8 })"), shards: shards,
+          seed: UInt64(step))
+        let alice = world.registered("1000")[0]
+        if isMobile { world.network.conditions = .mobile }
+        world.server.dns.set(
+          "_sip._udp.pbx.example.com", services: [(1, 1, 5060, "a.example.com"), (2, 1, 5060, "b.example.com")])
+        world.server.dns.set("a.example.com", address: World.addresses[1])
+        world.server.dns.set("b.example.com", address: World.addresses[2])
+        world.server.dns.delay = .milliseconds(150)
+        let (first, second) = (world.phone("a"), world.phone("b"))
+        first.script = PhoneScript([.respond(180, after: .milliseconds(100)), .respond(503, after: .milliseconds(200))])
+        second.script = .answer(after: .milliseconds(300))
+        let call = alice.call("1001")
+        world.run(Double(step) * 0.08)
+        alice.hangUp(call)
+        world.run(20)
+        // A CANCEL before the credentials were asked for ends nothing.
+        if call.state == .answered { alice.hangUp(call) }
+        world.expectNothingLeft(after: 150, records: 1, "step \(step), \(shards) shards, mobile: \(isMobile)")
+      }
+    }
+  }
 }

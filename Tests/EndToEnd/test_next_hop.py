@@ -158,6 +158,26 @@ def test_a_silent_server_then_the_next(start, dns, phone, trusted):
     assert attempts(nightjar, 1) == [[(f"127.0.0.5:{silent.port}", 408), (f"127.0.0.6:{gateway.port}", 200)]]
 
 
+@pytest.mark.skipif(not ports.has_ipv6(), reason="no IPv6 here")
+def test_the_next_server_is_of_another_address_family(start, dns, phone, trusted):
+    nightjar = start()
+    six, four = phone(nightjar, "a", ip="::1"), phone(nightjar, "b", ip="127.0.0.6")
+    dns.srv("_sip._udp.carrier.example", (1, 1, six.port, "six.example"), (2, 1, four.port, "four.example"))
+    dns.aaaa("six.example", "::1")
+    dns.a("four.example", "127.0.0.6")
+    dialog = call(trusted(nightjar), "sip:1@carrier.example;transport=udp")
+    leg = six.incoming()
+    assert b"c=IN IP6 ::1" in leg.invite.body and "[::1]" in leg.invite.get("contact")
+    leg.reply(503, "Service Unavailable")
+    leg.expect_request("ACK")
+    leg = four.incoming()
+    assert b"c=IN IP4 127.0.0.1" in leg.invite.body and "127.0.0.1" in leg.invite.get("contact")
+    leg.accept(make_sdp("127.0.0.6", 40002))
+    dialog.answered()
+    dialog.bye()
+    leg.expect_bye()
+
+
 @pytest.mark.parametrize("code", [3, 2, 5])
 def test_no_such_name_and_a_server_that_refuses(start, dns, trusted, code):
     nightjar = start()

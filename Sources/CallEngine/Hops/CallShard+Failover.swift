@@ -25,7 +25,7 @@ extension CallShard {
       return
     }
     // Should he wake up after all, he is told that it is over.
-    own(id, .givenUp(sent, flow))
+    own(id, .givenUp(GivenUpServer(sent: sent, flow: flow)))
     var headers = MessageWriter(capacity: 80)
     headers.reason(.completedElsewhere)
     table.cancel(id, headers: headers.bytes[...], now: now, wheel: &wheel)
@@ -90,10 +90,10 @@ extension CallShard {
 
   /// What a server says that was given up: a 2xx makes a dialog, which is acknowledged and ended; CANCEL has seen to all
   /// else (RFC 3261 §9.1, §13.2.2.4).
-  func givenUp(_ id: ClientTransactionID, _ message: Message, _ sent: SentInvite, _ flow: Flow) {
+  func givenUp(_ id: ClientTransactionID, _ message: Message, _ server: GivenUpServer) {
     guard message.status >= 200 else { return }
     owners[Int(id.slot)] = .none
     guard message.status < 300 else { return }
-    endFork(sent.invitation(flow: flow), message, isBinding: false, of: id)
+    endFork(server.sent.invitation(flow: server.flow), message, isBinding: false, of: id)
   }
 }

@@ -10,3 +10,15 @@ final class HopList {
 
   init(_ others: [Flow]) { self.others = others }
 }
+
+/// The INVITE to a server that was given up for another one, and where it went. An object, as there are few of them and
+/// many `RequestOwner`.
+final class GivenUpServer {
+  let sent: SentInvite
+  let flow: Flow
+
+  init(sent: SentInvite, flow: Flow) {
+    self.sent = sent
+    self.flow = flow
+  }
+}

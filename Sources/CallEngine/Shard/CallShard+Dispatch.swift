@@ -119,7 +119,7 @@ extension CallShard {
       // What answers it comes from the one peer of a dialog, and goes where its ACK went.
       guard let leg = leg(name) else { return late(id, message, isBinding: true) }
       reinviteResponse(id, message, leg, passed: passed)
-    case .givenUp(let sent, let flow): givenUp(id, message, sent, flow)
+    case .givenUp(let server): givenUp(id, message, server)
     case .bye(let name):
       if message.status >= 200 {
         owners[Int(id.slot)] = .none

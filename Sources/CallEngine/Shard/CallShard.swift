@@ -233,7 +233,7 @@ enum RequestOwner {
   /// `passed`: the leg whose re-INVITE it passes on; nil where it is our own.
   case reinvite(LegName, passed: LegName?)
   /// An INVITE to a server that was given up for another (RFC 3263 §4.3), and where it went.
-  case givenUp(SentInvite, Flow)
+  case givenUp(GivenUpServer)
   case bye(LegName)
   /// The same for our UPDATE.
   case update(LegName, passed: LegName?)

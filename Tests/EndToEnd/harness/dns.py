@@ -77,6 +77,8 @@ class DNS:
         while True:
             try:
                 query, peer = self._udp.recvfrom(4096)
+                if not query:  # closed
+                    return
                 answer = self._answer(query, self.truncates)
                 if answer:
                     self._udp.sendto(answer, peer)
