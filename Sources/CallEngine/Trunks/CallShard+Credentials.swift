@@ -112,9 +112,13 @@ extension CallShard {
     return id
   }
 
-  /// RFC 3261 §22.1: the ACK of a 2xx carries the credentials of its INVITE.
-  func prove(_ leg: Leg, _ cseq: UInt32, _ writer: inout MessageWriter) {
-    if let proof = leg.use?.proof, proof.cseq == cseq { writer.append(proof.lines) }
+  /// RFC 3261 §22.1: the ACK of a 2xx carries the credentials of its INVITE, unless the Contact of that 2xx sends it to
+  /// another host.
+  func prove(_ leg: Leg, _ cseq: UInt32, to flow: Flow, _ writer: inout MessageWriter) {
+    guard let use = leg.use, let proof = use.proof, proof.cseq == cseq,
+      use.servers.contains(Hop(flow.transport, flow.remote))
+    else { return }
+    writer.append(proof.lines)
   }
 }
 
