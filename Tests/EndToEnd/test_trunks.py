@@ -33,8 +33,8 @@ def kamailio(own, tmp_path):
     if reason := carrier.missing():
         pytest.skip(reason)
 
-    def make(server, gateway: str, **options) -> Kamailio:
-        one = Kamailio(tmp_path / f"kamailio{len(own.things)}", server, gateway, **options)
+    def make(gateway: str, **options) -> Kamailio:
+        one = Kamailio(tmp_path / f"kamailio{len(own.things)}", gateway, **options)
         return own.keep(one, logged=True).start()
 
     return make
@@ -62,14 +62,14 @@ def state(server, name: str = "alpha") -> dict:
     return next(t for t in server.json("trunks") if t["name"] == name)
 
 
-@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
-def test_register_and_calls_both_ways(server, kamailio, run_sipp, trusted, algorithm):
+@pytest.mark.parametrize("algorithm, transport", [("MD5", "udp"), ("SHA-256", "udp"), ("MD5", "tcp")])
+def test_register_and_calls_both_ways(server, kamailio, run_sipp, trusted, algorithm, transport):
     """RFC 3261 §10.2, §22.2, RFC 7616: registered with digest; INVITE and BYE prove themselves; the carrier's call comes
     to the Contact that was registered; the Contact is taken away at the end."""
     nightjar = server(DIALPLAN, start=False)
     gateway = run_sipp("uas", "127.0.0.21")
-    operator = kamailio(nightjar, f"127.0.0.21:{gateway.port}", algorithm=algorithm)
-    with_trunks(nightjar, trunk("alpha", operator.address, **account(contact_user="+4930555")))
+    operator = kamailio(f"127.0.0.21:{gateway.port}", algorithm=algorithm)
+    with_trunks(nightjar, trunk("alpha", operator.address, transport=transport, **account(contact_user="+4930555")))
     nightjar.start()
     until(lambda: state(nightjar).get("registered") and state(nightjar).get("round_trip_milliseconds"), "the registration")
     assert state(nightjar)["up"] is True
@@ -77,7 +77,8 @@ def test_register_and_calls_both_ways(server, kamailio, run_sipp, trusted, algor
     assert "yes" in nightjar.run("trunks") and "up" in nightjar.run("trunks")
     saved = operator.lines("SAVED")
     assert len(saved) == 1 and saved[0].endswith(USER) and "2 REGISTER" in saved[0]
-    assert re.search(r"<sip:\+4930555@127\.0\.0\.1:\d+;line=[0-9a-f]{32}>", saved[0])
+    parameter = ";transport=tcp" if transport == "tcp" else ""
+    assert re.search(rf"<sip:\+4930555@127\.0\.0\.1:\d+{parameter};line=[0-9a-f]{{32}}>", saved[0])
 
     dialog = trusted(nightjar).call("100", SDP)
     dialog.answered()
@@ -103,7 +104,7 @@ def test_register_and_calls_both_ways(server, kamailio, run_sipp, trusted, algor
 def test_a_stranger_cannot_use_the_registration(server, kamailio, run_sipp, phone):
     """Whoever knows our number, but not the token that only the carrier was given, is asked for a password."""
     nightjar = server(DIALPLAN, start=False)
-    operator = kamailio(nightjar, "127.0.0.21:9")
+    operator = kamailio("127.0.0.21:9")
     with_trunks(nightjar, trunk("alpha", operator.address, **account()))
     nightjar.start()
     until(lambda: state(nightjar).get("registered"), "the registration")
@@ -115,7 +116,7 @@ def test_a_stranger_cannot_use_the_registration(server, kamailio, run_sipp, phon
 
 def test_wrong_password_is_said_once(server, kamailio):
     nightjar = server(DIALPLAN, start=False)
-    operator = kamailio(nightjar, "127.0.0.21:9")
+    operator = kamailio("127.0.0.21:9")
     with_trunks(nightjar, trunk("alpha", operator.address, **account(password="wrong")))
     nightjar.start()
     until(lambda: "401" in (state(nightjar).get("problem") or ""), "the refusal")
@@ -127,7 +128,7 @@ def test_down_and_up_and_failover(server, kamailio, run_sipp, trusted):
     """A carrier is stopped and started again: on.trunk is told, and meanwhile calls go to the next trunk at once."""
     nightjar = server(DIALPLAN, start=False)
     gateways = [run_sipp("uas", f"127.0.0.2{n}", calls=None) for n in (1, 2)]
-    operators = [kamailio(nightjar, f"{g.ip}:{g.port}", ip=f"127.0.0.2{n}") for n, g in enumerate(gateways, start=5)]
+    operators = [kamailio(f"{g.ip}:{g.port}", ip=f"127.0.0.2{n}") for n, g in enumerate(gateways, start=5)]
     with_trunks(nightjar, *(trunk(name, one.address, **account(register=False))
                             for name, one in zip(("alpha", "beta"), operators)))
     nightjar.start()
@@ -221,7 +222,7 @@ def test_limits_of_a_trunk(server, answerer, trusted):
 def test_reload_changes_only_what_changed(server, kamailio):
     """An unchanged trunk is not registered anew; one that is gone is taken away, a new one is registered."""
     nightjar = server(DIALPLAN, start=False)
-    operators = [kamailio(nightjar, "127.0.0.21:9", ip=f"127.0.0.2{n}") for n in (5, 6)]
+    operators = [kamailio("127.0.0.21:9", ip=f"127.0.0.2{n}") for n in (5, 6)]
     one, two = (trunk(name, o.address, **account()) for name, o in zip(("alpha", "beta"), operators))
     with_trunks(nightjar, one)
     nightjar.start()

@@ -152,6 +152,8 @@ extension CallShard {
   }
 
   private func keep(_ response: Message, _ seconds: Int, _ keeper: TrunkKeeper) {
+    // Another of the same name may have its place.
+    guard !keeper.isRemoved else { return }
     let until = services.wallClock() + Int64(seconds) * 1000
     // Longer than anybody's route is: nothing of a stranger's.
     let routes = response.values(.serviceRoute).prefix(8).filter { route in
@@ -160,7 +162,7 @@ extension CallShard {
     keeper.status.update { state in
       state.registeredUntil = seconds > 0 ? until : nil
       state.serviceRoute = routes.map { Array($0) }
-      if state.isUp { state.problem = nil }
+      state.accountProblem = nil
     }
   }
 
@@ -193,7 +195,7 @@ extension CallShard {
       return services.logger.notice("registered with a trunk", metadata: name)
     }
     keeper.isRegisteredLogged = false
-    keeper.status.update { $0.problem = problem }
+    keeper.status.update { $0.accountProblem = problem }
     guard keeper.loggedProblem != problem else { return }
     keeper.loggedProblem = problem
     services.logger.warning(

@@ -18,8 +18,10 @@ public final class TrunkStatus: Sendable {
     public var refused = 0
     /// Wall clock in milliseconds; nil: not registered, or not any more.
     public var registeredUntil: Int64?
-    /// What went wrong last with the registration or the pings, until it goes well.
-    public var problem: String?
+    /// What went wrong last, until it goes well: with our account there, else with the pings.
+    public var problem: String? { accountProblem ?? pingProblem }
+    var accountProblem: String?
+    var pingProblem: String?
     /// The realm that its own host asked for, where the configuration names none.
     var realm: [UInt8]?
     /// Route of calls to it (RFC 3608), first hop first.

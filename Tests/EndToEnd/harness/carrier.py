@@ -22,11 +22,12 @@ CONFIG = """#!KAMAILIO
 debug=1
 log_stderror=yes
 children=1
-disable_tcp=yes
 auto_aliases=no
 dns=no
 rev_dns=no
 listen=udp:@IP@:@PORT@
+listen=tcp:@IP@:@PORT@
+tcp_children=1
 mpath="@MODULES@/"
 loadmodule "tm.so"
 loadmodule "sl.so"
@@ -57,7 +58,7 @@ request_route {
     exit;
   }
   if (has_totag()) {
-    if (is_method("BYE") && $si == "@SERVER_IP@" && $sp == @SERVER_PORT@) {
+    if (is_method("BYE") && $si == "@SERVER_IP@") {
       if (!pv_proxy_authenticate("@REALM@", "@PASSWORD@", "0")) { proxy_challenge("@REALM@", "1"); exit; }
       xlog("L_ALERT", "PROVEN BYE $hdr(CSeq)\\n");
       consume_credentials();
@@ -68,7 +69,7 @@ request_route {
     exit;
   }
   t_check_trans();
-  if (is_method("INVITE") && $si == "@SERVER_IP@" && $sp == @SERVER_PORT@) {
+  if (is_method("INVITE") && $si == "@SERVER_IP@") {
     if (!pv_proxy_authenticate("@REALM@", "@PASSWORD@", "0")) { proxy_challenge("@REALM@", "1"); exit; }
     xlog("L_ALERT", "PROVEN INVITE $hdr(CSeq) $rU\\n");
     consume_credentials();
@@ -91,7 +92,7 @@ def missing() -> str | None:
 class Kamailio:
     """A carrier at an address of its own; it can be stopped and started again. `gateway` is where calls to it end."""
 
-    def __init__(self, folder: Path, server, gateway: str, ip: str = "127.0.0.20", realm: str = "carrier.test",
+    def __init__(self, folder: Path, gateway: str, ip: str = "127.0.0.20", realm: str = "carrier.test",
                  expires: int = 600, algorithm: str = "MD5"):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -99,7 +100,7 @@ class Kamailio:
         text = CONFIG
         for word, value in {"IP": ip, "PORT": self.port, "MODULES": MODULES, "REALM": realm, "USER": USER,
                             "PASSWORD": PASSWORD, "EXPIRES": expires, "ALGORITHM": algorithm, "GATEWAY": gateway,
-                            "SERVER_IP": "127.0.0.1", "SERVER_PORT": server.port}.items():
+                            "SERVER_IP": "127.0.0.1"}.items():
             text = text.replace(f"@{word}@", str(value))
         self.config = self.folder / "kamailio.cfg"
         self.config.write_text(text)
