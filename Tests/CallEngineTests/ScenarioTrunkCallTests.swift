@@ -149,7 +149,7 @@ struct ScenarioTrunkCallTests {
   func realm(isConfigured: Bool) {
     let (world, carrier, alice) = world(trunk: { carrier in
       carrier.trunk {
-        $0.credentials = .init(user: "4930", password: "s3cret", realm: isConfigured ? "elsewhere.example" : nil)
+        $0.credentials = .init(user: "4930", password: "s3cret", realms: isConfigured ? ["elsewhere.example"] : [])
       }
     })
     if !isConfigured {

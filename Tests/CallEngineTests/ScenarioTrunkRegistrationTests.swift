@@ -15,13 +15,13 @@ struct ScenarioTrunkRegistrationTests {
   /// A carrier and a server with a trunk to it.
   private func world(
     _ script: String = World.invite("call:reject { status = 404 }"), algorithms: [DigestAlgorithm] = [.md5, .sha256],
-    shards: Int = 1, realm: String? = nil, configure: (Carrier) -> Void = { _ in },
+    shards: Int = 1, configure: (Carrier) -> Void = { _ in },
     plan: (inout TrunkPlan) -> Void = { _ in }
   ) -> (World, Carrier) {
     let network = SimulatedNetwork()
     let carrier = Carrier("alpha", Self.address, on: network, algorithms: algorithms)
     configure(carrier)
-    let world = World(script, shards: shards, trunks: [carrier.registering(realm: realm, plan)], on: network)
+    let world = World(script, shards: shards, trunks: [carrier.registering(plan)], on: network)
     return (world, carrier)
   }
 
@@ -99,6 +99,16 @@ struct ScenarioTrunkRegistrationTests {
     world.run(1900)
     #expect(isRegistered(world))
     #expect(world.server.log.texts(.notice).filter { $0.contains("registered with a trunk") }.count == 2)
+  }
+
+  @Test("over a bad network the registration comes about all the same", arguments: 1...8 as ClosedRange<UInt64>)
+  func lossy(seed: UInt64) {
+    let network = SimulatedNetwork(seed: seed, conditions: .mobile)
+    let carrier = Carrier("alpha", Self.address, on: network)
+    let world = World(
+      "on.invite(function(call) call:reject { status = 404 } end)", trunks: [carrier.registering()], on: network)
+    world.run(40)
+    #expect(isRegistered(world) && world.server.log.texts(.warning) == [])
   }
 
   @Test("RFC 3261 §10.2.8: 423 with Min-Expires; §20.33 Retry-After of a 503")

@@ -124,7 +124,7 @@ extension CallShard {
       let values = response.all(status == 407 ? .proxyAuthenticate : .wwwAuthenticate)
       guard let credentials = keeper.trunk.plan.credentials else { return .challenged(nil, isProxy: status == 407) }
       return .challenged(
-        DigestChallenge.best(of: values) { keeper.status.accepts($0, credentials, relearns: true) },
+        keeper.status.registrarChallenge(of: values, credentials),
         isProxy: status == 407)
     case 423:
       return .tooBrief(minimum: response.first(.minExpires).map { Int(Registration.seconds($0)) })
