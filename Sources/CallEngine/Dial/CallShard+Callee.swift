@@ -228,7 +228,7 @@ extension CallShard {
     var writer = dialog.ack(
       cseq: cseq, branch: mint(slot: CallShard.noSlot, generation: 0), viaSentBy: sentBy(of: dialog.flow),
       transport: dialog.flow.transport)
-    prove(leg, cseq, &writer)
+    prove(leg, cseq, to: dialog.flow, &writer)
     finish(&writer, sdp)
     table.sendAck(writer.bytes, flow: dialog.flow, of: id)
   }

@@ -48,7 +48,7 @@ import Yams
 /// | `trunks[].transport` | udp, tcp; tls, ws, wss † | null | UDP for an address, for a name what DNS says |
 /// | `trunks[].username`, `.password` | text | null | both or neither |
 /// | `trunks[].auth_username` | text | the username | of the credentials |
-/// | `trunks[].realm` | text | null | the only one that gets the credentials; null: the first that the host asks for |
+/// | `trunks[].realm` | text, or a list | `[]` | the only ones that get the credentials; none: the first asked for |
 /// | `trunks[].register` | truth value | false | needs a username |
 /// | `trunks[].expires` | seconds, 60…86400 | 3600 | that a registration asks for |
 /// | `trunks[].contact_user` | text | the username | of the Contact that is registered |

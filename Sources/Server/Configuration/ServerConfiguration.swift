@@ -171,8 +171,8 @@ extension ServerConfiguration {
     public var username: String?
     public var password: String?
     public var authUsername: String?
-    /// The only realm that gets the credentials; nil: the first that the host asks for.
-    public var realm: String?
+    /// The only realms that get the credentials; empty: the first that the host asks for.
+    public var realms: [String] = []
     public var register = false
     /// Seconds that a registration asks for.
     public var expires = 3600

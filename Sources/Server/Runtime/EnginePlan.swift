@@ -71,7 +71,7 @@ enum EnginePlan {
     plan.maxCalls = trunk.maxCalls
     plan.callsPerSecond = trunk.callsPerSecond
     guard let user = trunk.username, let password = trunk.password else { return plan }
-    plan.credentials = TrunkCredentials(user: trunk.authUsername ?? user, password: password, realm: trunk.realm)
+    plan.credentials = TrunkCredentials(user: trunk.authUsername ?? user, password: password, realms: trunk.realms)
     if trunk.register {
       plan.registration = TrunkRegistrationPlan(user: user, contactUser: trunk.contactUser, expires: trunk.expires)
     }
