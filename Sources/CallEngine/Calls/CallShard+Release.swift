@@ -196,6 +196,7 @@ extension CallShard {
         afterACK(leg)
       }
     case 4: scriptTimer(token)
+    case 14: resolveTimedOut(token)
     default:
       taskTimer(token)
     }

@@ -69,6 +69,8 @@ final class Leg {
   var sent: SentInvite?
   /// A phone that registered: requests go where its REGISTER came from.
   var isBinding = false
+  /// Servers of the same target that are still to be tried (RFC 3263 §4.3).
+  var otherHops: [Flow] = []
 
   init(token: Token, role: Role, call: Call, flow: Flow, session: UInt64) {
     self.token = token

@@ -1,5 +1,6 @@
 import Media
 import NetCore
+import NextHop
 import SDP
 import SIPDialog
 import SIPMessage
@@ -11,33 +12,40 @@ extension CallShard {
     var uri: [UInt8]
     var flow: Flow
     var path: [[UInt8]] = []
+    /// Further servers of the same target, in the order in which they are tried (RFC 3263 §4.3).
+    var others: [Flow] = []
   }
 
-  /// The next hop of a target; nil where nothing of ours can reach it. Names are resolved when trunks are configured;
-  /// a `sip:` target must carry a literal address.
-  func route(to target: DialTarget) -> Route? {
+  enum Way {
+    case known(Route)
+    /// To be looked up.
+    case named(uri: [UInt8], HopQuery)
+    /// Nothing of ours leads there.
+    case none
+  }
+
+  /// How a target is reached.
+  func way(to target: DialTarget) -> Way {
     switch target.place {
-    case .user: return nil
+    case .user: return .none
     case .binding(_, let binding):
-      return Route(uri: Array(binding.contact), flow: binding.flow, path: binding.path)
+      return .known(Route(uri: Array(binding.contact), flow: binding.flow, path: binding.path))
     case .trunk(let name, let number):
-      guard let trunk = directory.trunk(named: name), let flow = flow(to: trunk.destination, trunk.transport) else {
-        return nil
-      }
-      let parameter = trunk.transport == .udp ? "" : ";transport=\(trunk.transport.parameterName)"
-      return Route(uri: Array("sip:".utf8) + number + Array("@\(trunk.host)\(parameter)".utf8), flow: flow)
-    case .uri(let bytes):
-      guard let uri = try? URI(parsing: bytes[...]), uri.scheme == .sip, let ip = IPAddress(bytes: uri.host),
-        let flow = flow(to: Endpoint(ip, uri.port ?? 5060), uri.transport ?? .udp)
-      else { return nil }
-      return Route(uri: bytes, flow: flow)
+      guard let trunk = directory.trunk(named: name) else { return .none }
+      let uri = trunk.uri(user: number)
+      guard let destination = trunk.destination else { return way(to: uri) }
+      return flow(to: destination, trunk.transport).map { .known(Route(uri: uri, flow: $0)) } ?? .none
+    case .uri(let bytes): return way(to: bytes)
     }
   }
 
-  private func flow(to remote: Endpoint, _ transport: Transport) -> Flow? {
-    guard let listener = settings.listener(for: transport, family: remote.ip.family) else { return nil }
-    return Flow(
-      transport: transport, listener: UInt8(listener), remote: remote, local: settings.listeners[listener].local)
+  private func way(to uri: [UInt8]) -> Way {
+    guard let parsed = try? URI(parsing: uri[...]), let query = HopQuery(parsed, reach: settings.reach) else {
+      return .none
+    }
+    guard case .literal = query.host else { return .named(uri: uri, query) }
+    guard let hop = query.literalHop, let flow = flow(to: hop.endpoint, hop.transport) else { return .none }
+    return .known(Route(uri: uri, flow: flow))
   }
 
   /// The caller's own list through a port of ours; where he made no offer, ours. Nil: no port left.

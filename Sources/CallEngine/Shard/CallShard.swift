@@ -24,6 +24,9 @@ public final class CallShard {
   /// The leg of a pending INVITE, by the slot of its server transaction, for CANCEL.
   var pendingInvites: [LegName] = []
 
+  /// Those that wait for DNS.
+  var hopWaiters = Slab<HopWaiter>()
+
   var scripts: [ScriptGeneration] = []
   var script: ScriptGeneration?
   /// Tasks that used up their burst and go on in a later turn.
@@ -92,6 +95,8 @@ public final class CallShard {
       done(call != nil)
     case .snapshot(let reply):
       reply(snapshot())
+    case .resolved(let asker, let result):
+      resolved(asker, result)
     }
     settle()
   }
