@@ -178,6 +178,26 @@ struct ReliableTests {
     world.expectNothingLeft(records: 1)
   }
 
+  @Test(
+    "RFC 3264 §8: he took one codec of our early offer, the callee has another: the caller is asked again after the 200"
+  )
+  func otherCodec() throws {
+    let world = World(World.dialling(Self.tone))
+    let phones = world.registered("1000", "1001")
+    let (alice, bob) = (phones[0], phones[1])
+    bob.script = .answer(
+      after: .seconds(2), body: PhoneSDP.audio(Endpoint(bob.endpoint.ip, 41_000), formats: [(8, "PCMA/8000")]))
+    alice.prackBody = PhoneSDP.audio(Endpoint(alice.endpoint.ip, 40_000), formats: [(0, "PCMU/8000")])
+    let call = alice.call("1001", headers: ["Require: 100rel"], body: [])
+    world.run(5)
+    let again = try #require(alice.requests.last { $0.method == .invite })
+    let offered = try OfferAnswerSDP.audio(in: SessionDescription(parsing: again.body))
+    #expect(offered.codecs.map(\.name) == ["PCMA"])
+    #expect(call.state == .answered && bob.calls[0].state == .answered)
+    alice.hangUp(call)
+    world.expectNothingLeft(records: 1)
+  }
+
   @Test("RFC 3262 §5: no answer in the PRACK of our offer ends the call")
   func noAnswer() {
     let world = World(World.dialling(Self.tone))

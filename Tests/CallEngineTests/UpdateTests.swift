@@ -219,6 +219,17 @@ struct UpdateTests {
     world.expectNothingLeft(records: 1)
   }
 
+  @Test("RFC 3261 §12.2.2: a re-INVITE that comes when the call is over: 481")
+  func lateReinvite() {
+    let talk = talk()
+    talk.alice.hangUp(talk.call)
+    talk.world.run(0.015)
+    talk.bob.reinvite(talk.other, body: talk.offer(talk.bob))
+    talk.world.run(1)
+    #expect(talk.other.reinviteStatus == 481 && talk.other.bye != nil)
+    talk.world.expectNothingLeft(records: 1)
+  }
+
   @Test("RFC 3264 §8.1, §8.3: a re-INVITE that adds a codec and a stream: the codec crosses, the stream has port 0")
   func moreMedia() throws {
     let talk = talk()

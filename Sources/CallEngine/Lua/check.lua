@@ -43,8 +43,7 @@ function types.boolean(value)
 end
 
 function types.reliable(value)
-  if value == "never" then return false end
-  if type(value) == "boolean" or value == "auto" then return value end
+  if type(value) == "boolean" or value == "auto" or value == "never" then return value end
   return nil, "\"auto\", true or false"
 end
 

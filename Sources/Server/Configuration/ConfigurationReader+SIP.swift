@@ -25,7 +25,10 @@ extension ConfigurationReader {
       section.section("tls") { readTLS($0, into: &sip) }
       section.read("session_expires", into: &sip.sessionExpires) { value in
         guard let seconds = value.integer(in: 0...86_400) else { return nil }
-        if (1..<90).contains(seconds) { value.fail("\(seconds) is less than 90 (RFC 4028 §4); 0: none") }
+        guard !(1..<90).contains(seconds) else {
+          value.fail("\(seconds) is less than 90 (RFC 4028 §4); 0: none")
+          return nil
+        }
         return seconds
       }
       section.read("min_se", into: &sip.minSE) { $0.integer(in: 90...86_400) }
