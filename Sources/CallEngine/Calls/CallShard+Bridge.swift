@@ -235,10 +235,7 @@ extension CallShard {
       call.bridged = nil
       if let port = call.caller.port { mediaCommands.append(.unbridge(port.id)) }
       cancel(&call.durationTimer)
-      if let waiting = call.caller.serverInvite, let request = table.request(of: waiting) {
-        call.caller.serverInvite = nil
-        reply(waiting, request, 487, nil, tag: call.caller.tag)
-      }
+      failChange(call.caller, status: 487)
       return finishDial(call, dial, bridgeResult(dial, endedBy: "callee", cause: cause))
     }
     hangUp(call, .init(side: .callee, status: 200, cause: cause))

@@ -217,8 +217,9 @@ extension CallShard {
   /// Another 2xx to the same INVITE with another To-tag: a proxy behind forked it (§13.2.2.4); that dialog is ended.
   /// - Parameter first: the ACK that the other one has had, which says as whom we called.
   func refuseFork(_ first: Message, _ message: Message, isBinding: Bool) {
+    // Above the numbers of the PRACKs that his early dialog may have had.
     let local = Dialog.Invitation(
-      callID: first.callID, from: first.from.bytes, localTag: first.fromTag ?? [], cseq: first.cseq,
+      callID: first.callID, from: first.from.bytes, localTag: first.fromTag ?? [], cseq: first.cseq + 64,
       requestURI: first.requestURI.bytes, flow: first.flow)
     endFork(local, message, isBinding: isBinding)
   }

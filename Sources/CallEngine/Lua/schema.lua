@@ -13,7 +13,8 @@ schema = {
       doc = "180 without SDP: the phone makes its own ringing tone", returns = "true | nil, error",
       options = {
         { "status", "integer", "180, 181 or 182", values = { 180, 181, 182 }, default = 180 },
-        { "reliable", "string", "100rel where the caller asks for it", values = { "auto", "never" }, default = "auto" },
+        { "reliable", "reliable", "\"auto\": 100rel where the caller can; true: or fail; false: only where he insists",
+          default = "auto" },
       },
     },
     progress = {

@@ -46,6 +46,7 @@ extension CallShard {
     from.extra?.serverUpdate = nil
     from.trimExtra()
     acceptUpdate(id, request, from, sdp)
+    if from.wantsReoffer { reoffer(from) }
   }
 
   /// Our re-INVITE or UPDATE failed: the session is as it was (RFC 3261 §14.1).
@@ -95,6 +96,7 @@ extension CallShard {
       if let request = table.request(of: id) { reply(id, request, passed, tag: from.tag) }
     }
     from.trimExtra()
+    if from.wantsReoffer { reoffer(from) }
   }
 
   // MARK: patience

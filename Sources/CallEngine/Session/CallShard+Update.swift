@@ -80,6 +80,7 @@ extension CallShard {
 
   /// A description changed while early media was heard: payload numbers may be others now.
   func hearAgain(_ leg: Leg) {
+    if let callee = leg.call.bridged { return connect(leg.call, callee, leg.call.dial) }
     guard let dial = leg.call.dial, dial.stage == .ringing else { return }
     let caller = leg.call.caller!
     if let callee = heard(by: caller), leg === caller || leg === callee {

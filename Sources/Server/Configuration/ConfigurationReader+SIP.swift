@@ -23,6 +23,18 @@ extension ConfigurationReader {
         auth.read("algorithms", into: &sip.algorithms) { algorithms($0) }
       }
       section.section("tls") { readTLS($0, into: &sip) }
+      section.read("session_expires", into: &sip.sessionExpires) { value in
+        guard let seconds = value.integer(in: 0...86_400) else { return nil }
+        guard !(1..<90).contains(seconds) else {
+          value.fail("\(seconds) is less than 90 (RFC 4028 §4); 0: none")
+          return nil
+        }
+        return seconds
+      }
+      section.read("min_se", into: &sip.minSE) { $0.integer(in: 90...86_400) }
+      if sip.sessionExpires != 0, sip.sessionExpires < sip.minSE {
+        section.place.fail("session_expires is less than min_se")
+      }
       section.read("shards", into: &sip.shards) { $0.integer(in: 0...128) }
     }
   }

@@ -12,6 +12,8 @@ import Yams
 /// | `sip.advertise` | address, or one a family | null | what Contact, Via and SDP say behind a NAT |
 /// | `sip.auth.algorithms` | list of `MD5`, `SHA-256` | `[MD5, SHA-256]` | one challenge each, in this order |
 /// | `sip.tls.certificate`, `sip.tls.key` | path | null | PEM |
+/// | `sip.session_expires` | 0, 90…86400 | 1800 | seconds without a refresh after which a call is over (RFC 4028); 0: not asked for |
+/// | `sip.min_se` | 90…86400 | 90 | the least that a peer may ask for, in seconds |
 /// | `sip.shards` | 0…128 | 0 | event loops that run calls; 0: half of the cores, at least one |
 /// | `dns.servers` | `ADDRESS` or `ADDRESS:PORT`, or a list | `[]` | empty: those of `/etc/resolv.conf` |
 /// | `dns.timeout` | seconds, 0.05…30 | 1 | until the next server is asked; the double in each further round |

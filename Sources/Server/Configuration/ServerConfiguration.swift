@@ -53,6 +53,10 @@ extension ServerConfiguration {
     /// One challenge each, in this order (RFC 8760 §2.4).
     public var algorithms: [DigestAlgorithm] = [.md5, .sha256]
     public var tls: TLS?
+    /// The session timer that we ask for (RFC 4028), in seconds; 0: none.
+    public var sessionExpires = 1800
+    /// The least that a peer may ask for, in seconds.
+    public var minSE = 90
     /// Event loops that run calls; 0: half of the cores, at least one.
     public var shards = 0
 

@@ -25,6 +25,8 @@ enum EnginePlan {
     settings.registrar.maxContacts = configuration.registrar.maxContacts
     settings.advertisedMedia = advertise
     settings.mediaFamilies = configuration.media.addresses.map(\.family)
+    settings.sessionExpires = UInt32(clamping: configuration.sip.sessionExpires)
+    settings.minSE = UInt32(clamping: configuration.sip.minSE)
     settings.mediaTimeout = configuration.media.timeout
     settings.holdTimeout = configuration.media.holdTimeout
     settings.country = configuration.media.tones

@@ -26,17 +26,17 @@ def missing() -> str | None:
 
 
 class Pjsua:
-    """`tone`: the frequency that this phone speaks."""
+    """`tone`: the frequency that this phone speaks. `prack`, `timer`: "off", "optional" or "mandatory"; None: its own."""
 
     def __init__(self, folder: Path, user: str, password: str, server: str, domain: str, tone: int = 1000,
-                 ip: str = "127.0.0.1"):
+                 ip: str = "127.0.0.1", prack: str | None = None, timer: str | None = None):
         self.user, self.folder = user, Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         audio.write_wav(self.folder / SPEAKS, audio.tone(tone, 2))
         self.events: list[dict] = []
         self._buffer = b""
         settings = {"user": user, "password": password, "server": server, "domain": domain, "ip": ip,
-                    "port": ports.port(), "media_port": ports.port(), "folder": str(self.folder)}
+                    "port": ports.port(), "media_port": ports.port(), "folder": str(self.folder), "prack": prack, "timer": timer}
         self._log = (self.folder / "pjsua.log").open("wb")
         self.process = subprocess.Popen(tied(sys.executable, __file__, json.dumps(settings)), stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=self._log)
@@ -203,6 +203,12 @@ def main(settings: dict) -> None:
     wanted.mediaConfig.transportConfig.boundAddress = settings["ip"]
     wanted.mediaConfig.transportConfig.publicAddress = settings["ip"]
     wanted.mediaConfig.transportConfig.port = settings["media_port"]
+    if settings["prack"]:
+        wanted.callConfig.prackUse = {"off": pj.PJSUA_100REL_NOT_USED, "optional": pj.PJSUA_100REL_OPTIONAL,
+                                      "mandatory": pj.PJSUA_100REL_MANDATORY}[settings["prack"]]
+    if settings["timer"]:
+        wanted.callConfig.timerUse = {"off": pj.PJSUA_SIP_TIMER_INACTIVE, "optional": pj.PJSUA_SIP_TIMER_OPTIONAL,
+                                      "mandatory": pj.PJSUA_SIP_TIMER_REQUIRED}[settings["timer"]]
     account = Account()
     account.create(wanted)
 
