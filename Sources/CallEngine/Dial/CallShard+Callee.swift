@@ -58,12 +58,12 @@ extension CallShard {
     }
     // What we promised, or will promise, the caller stands first (RFC 3264 §6.1: the answerer prefers it).
     let first =
-      call.caller.localAudio?.formats.first
+      call.caller.agreedCodec
       ?? (dial.ringback.policy.generatesAudio ? generable(remote.audio) : nil)
     guard
       let sdp = try? OfferAnswerSDP.relayedOffer(
         from: remote.session, audio: remote.audio, address: described(port), port: port.rtpPort,
-        session: leg.description.identity, codecs: codecs, first: first)
+        session: leg.description.identity, codecs: codecs, first: first, direction: call.isTransfer ? .sendrecv : nil)
     else { return nil }
     return leg.description.update(sdp)
   }
@@ -113,6 +113,7 @@ extension CallShard {
     for header in target.headers { changes.set(header.name, header.value) }
     for name in target.remove { changes.remove(name) }
     passHeaders(&writer, from: call.invite, changes: changes)
+    writer.copyAll(.referredBy, from: call.invite)
     writer.finish(body: body[...], contentType: "application/sdp")
     leg.sent = SentInvite(
       bytes: writer.bytes, from: from..<fromEnd, tagLength: UInt8(Token.length), callID: callID..<callIDEnd,
@@ -245,6 +246,9 @@ extension CallShard {
       _ = leg.offers.receiveAnswer(reliable: true)
     }
     guard leg.remote != nil else { return unusable(leg, call, dial) }
+    if let half = call.transfer?.joining, half.stage == .ringing {
+      return handedOver(leg, message.status, call, dial, half)
+    }
     guard leaseMedia(call.caller) else { return unusable(leg, call, dial, status: 503) }
     guard let plan = plan(for: call.caller, with: leg) else { return unusable(leg, call, dial) }
 
@@ -259,6 +263,7 @@ extension CallShard {
     cancel(&dial.progressTimer)
     cancel(&dial.delayTimer)
     call.bridged = leg
+    defer { transferAnswered(call) }
     switch plan {
     case .answer(let sdp):
       let body = call.caller.description.update(sdp)
@@ -292,6 +297,8 @@ extension CallShard {
     guard let audio = leg.remoteAudio else { return nil }
     if caller.localSDP != nil {
       // Our offer that he has not answered yet: what he takes is seen then.
+      // Who was transferred from a hold is to talk again.
+      if caller.call.isTransfer, isHeld(caller) { return .reoffer }
       return caller.remote == nil || agrees(caller, with: audio) ? .promised : .reoffer
     }
     let isOffer = caller.remote == nil

@@ -167,6 +167,8 @@ extension CallShard {
       acknowledgeProvisional(leg, message)
     else { return }
     call.attempts[attempt].ring(message.status)
+    if let tag = message.toTag { leg.ringingTag = Leg.hash(ofTag: tag) }
+    if call.transfer != nil { transferRings(call, message.status) }
     if dial.firstRing == nil { dial.firstRing = now }
     var hasSDP = false
     if isHeard(leg, message), let early = try? description(in: message) {
