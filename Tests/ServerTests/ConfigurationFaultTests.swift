@@ -42,7 +42,6 @@ struct ConfigurationFaultTests {
         "sip: {listen: [udp:127.0.0.1:5060, udp:127.0.0.1:5060]}",
         "n.yaml:1: sip.listen[2]: udp:127.0.0.1:5060 is listed twice"
       ),
-      ("sip: {listen: [tls:127.0.0.1:5061]}", "n.yaml:1: sip.listen[1]: listening on tls comes with a later release"),
       (
         "trunks:\n  - name: a\n    host: h\n    max_calls: 3",
         "n.yaml:4: trunks[1].max_calls: a limit of calls on a trunk comes with a later release"
@@ -50,10 +49,6 @@ struct ConfigurationFaultTests {
       (
         "trunks: [{name: a, host: h, username: u, password: p}]",
         "n.yaml:1: trunks[1].username: a trunk that asks for a password comes with a later release"
-      ),
-      (
-        "trunks: [{name: a, host: h, transport: wss}]",
-        "n.yaml:1: trunks[1].transport: a trunk over wss comes with a later release"
       ),
       ("control: {http: \"127.0.0.1:80\"}", "n.yaml:1: control.http: the HTTP interface comes with a later release"),
       (

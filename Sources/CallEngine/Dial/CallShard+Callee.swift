@@ -21,23 +21,25 @@ extension CallShard {
     case .binding(_, let binding):
       return Route(uri: Array(binding.contact), flow: binding.flow, path: binding.path)
     case .trunk(let name, let number):
-      guard let trunk = directory.trunk(named: name), let flow = flow(to: trunk.destination, trunk.transport) else {
-        return nil
-      }
-      let parameter = trunk.transport == .udp ? "" : ";transport=\(trunk.transport.parameterName)"
+      guard let trunk = directory.trunk(named: name),
+        let flow = flow(to: trunk.destination, trunk.transport, peer: trunk.peer)
+      else { return nil }
+      let parameter = trunk.transport == .udp ? "" : ";transport=\(trunk.transport.uriParameter)"
       return Route(uri: Array("sip:".utf8) + number + Array("@\(trunk.host)\(parameter)".utf8), flow: flow)
     case .uri(let bytes):
-      guard let uri = try? URI(parsing: bytes[...]), uri.scheme == .sip, let ip = IPAddress(bytes: uri.host),
-        let flow = flow(to: Endpoint(ip, uri.port ?? 5060), uri.transport ?? .udp)
+      guard let uri = try? URI(parsing: bytes[...]), uri.scheme == .sip || uri.scheme == .sips,
+        let ip = IPAddress(bytes: uri.host), let transport = uri.hopTransport,
+        let flow = flow(to: Endpoint(ip, uri.port ?? transport.defaultPort), transport)
       else { return nil }
       return Route(uri: bytes, flow: flow)
     }
   }
 
-  private func flow(to remote: Endpoint, _ transport: Transport) -> Flow? {
+  private func flow(to remote: Endpoint, _ transport: Transport, peer: PeerName = .byAddress) -> Flow? {
     guard let listener = settings.listener(for: transport, family: remote.ip.family) else { return nil }
     return Flow(
-      transport: transport, listener: UInt8(listener), remote: remote, local: settings.listeners[listener].local)
+      transport: transport, listener: UInt8(listener), peer: peer, remote: remote,
+      local: settings.listeners[listener].local)
   }
 
   /// The caller's own list through a port of ours; where he made no offer, ours. Nil: no port left.
@@ -87,7 +89,8 @@ extension CallShard {
     let callIDEnd = writer.count
     writer.endLine()
     writer.header(.cSeq, "1 INVITE" as StaticString)
-    contact(&writer, leg)
+    // RFC 3261 §8.1.1.8: a sips Contact for a sips Request-URI.
+    writer.header(.contact, contact(of: leg.flow, isSecure: route.uri.starts(with: "sips:".utf8)))
     writer.header(.allow, CallShard.allow)
     for value in caller.assertedIdentities { writer.header(.pAssertedIdentity, value[...]) }
     if let privacy = caller.privacy { writer.header(.privacy, privacy[...]) }
@@ -102,7 +105,12 @@ extension CallShard {
       requestURI: to..<toEnd)
     leg.clientInvite = id
     own(id, .invite(leg.name, isBinding: leg.isBinding))
-    table.send(id, method: .invite, bytes: writer.bytes, flow: leg.flow, now: now, wheel: &wheel)
+    if leg.isBinding {
+      table.send(id, method: .invite, bytes: writer.bytes, flow: leg.flow, now: now, wheel: &wheel)
+    } else {
+      table.sendByBestTransport(
+        id, method: .invite, bytes: writer.bytes, flow: leg.flow, now: now, wheel: &wheel)
+    }
   }
 
   func via(_ writer: inout MessageWriter, _ flow: Flow, _ branch: Token) {
@@ -172,7 +180,9 @@ extension CallShard {
   /// address what its Contact says (RFC 3261 §12.2.1.1), unless a proxy recorded a route.
   private func aim(_ dialog: inout Dialog, isBinding: Bool) {
     guard !isBinding, let uri = try? URI(parsing: dialog.nextHop), let ip = IPAddress(bytes: uri.host),
-      let hop = flow(to: Endpoint(ip, uri.port ?? 5060), uri.transport ?? .udp), hop.transport == dialog.flow.transport
+      let transport = uri.hopTransport, transport == dialog.flow.transport,
+      // Another address of the same peer proves the same name.
+      let hop = flow(to: Endpoint(ip, uri.port ?? transport.defaultPort), transport, peer: dialog.flow.peer)
     else { return }
     if hop.remote != dialog.flow.remote { dialog.flow = hop }
   }

@@ -73,16 +73,20 @@ public struct Trunk: Sendable {
   /// Host and port as the configuration names them, for the Request-URI.
   public var host: String
   public var transport: Transport
+  /// Who it must prove to be over TLS.
+  public var peer: PeerName
   public var context: String
   public var sources: [SourceNetwork]
 
   public init(
-    name: String, destination: Endpoint, host: String, transport: Transport, context: String, sources: [SourceNetwork]
+    name: String, destination: Endpoint, host: String, transport: Transport, peer: PeerName = .byAddress,
+    context: String, sources: [SourceNetwork]
   ) {
     self.name = name
     self.destination = destination
     self.host = host
     self.transport = transport
+    self.peer = peer
     self.context = context
     self.sources = sources
   }

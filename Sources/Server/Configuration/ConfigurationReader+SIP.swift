@@ -4,6 +4,7 @@ import SIPDigest
 
 extension ConfigurationReader {
   static func readSIP(_ root: ConfigurationSection, into sip: inout ServerConfiguration.SIP) {
+    var secure: [ConfigurationValue] = []
     root.section("sip") { section in
       section.read("listen", into: &sip.listen) { value in
         guard let values = value.listOrOne() else { return nil }
@@ -11,6 +12,7 @@ extension ConfigurationReader {
         var seen: Set<ServerConfiguration.Listener> = []
         return values.compactMap { value in
           guard let listener = listener(value) else { return nil }
+          if listener.transport.isSecure { secure.append(value) }
           if listener.endpoint.port != 0, !seen.insert(listener).inserted { value.fail("\(listener) is listed twice") }
           return listener
         }
@@ -22,20 +24,23 @@ extension ConfigurationReader {
       section.section("auth") { auth in
         auth.read("algorithms", into: &sip.algorithms) { algorithms($0) }
       }
-      section.section("tls") { readTLS($0, into: &sip) }
+      section.section("tls") { readTLS($0, into: &sip.tls) }
+      section.section("websocket") { webSocket in
+        webSocket.read("origins", into: &sip.webSocketOrigins) { $0.origins() }
+      }
+      section.section("connections") { readConnections($0, into: &sip.connections) }
+      section.read("udp_limit", into: &sip.datagramLimit) { value in
+        guard let limit = value.integer(in: 0...65_507) else { return nil }
+        if limit > 0, limit < 500 { value.fail("\(limit) is less than any request takes; 0 for no limit") }
+        return limit
+      }
       section.read("shards", into: &sip.shards) { $0.integer(in: 0...128) }
     }
-  }
-
-  private static func readTLS(_ section: ConfigurationSection, into sip: inout ServerConfiguration.SIP) {
-    let certificate = section.value("certificate")?.existingFile()
-    let key = section.value("key")?.existingFile()
-    switch (certificate, key) {
-    case (let certificate?, let key?): sip.tls = .init(certificate: certificate, key: key)
-    case (nil, nil): break
-    case (_?, nil): section.place.fail("key is missing")
-    case (nil, _?): section.place.fail("certificate is missing")
-    }
+    // One that is there and wrong has its own fault.
+    guard sip.tls.certificates.isEmpty,
+      !root.place.context.faults.contains(where: { $0.message.hasPrefix("sip.tls") })
+    else { return }
+    for value in secure { value.fail("TLS needs a certificate: give sip.tls.certificate and sip.tls.key") }
   }
 
   /// `udp:127.0.0.1:5060`, `tcp:[::1]:5060`.
@@ -51,18 +56,12 @@ extension ConfigurationReader {
       value.fail("unknown transport \"\(parts[0])\"\(ConfigurationValue.hint(String(parts[0]), names))")
       return nil
     }
-    guard isServed(transport) else {
-      value.fail("listening on \(parts[0]) comes with a later release")
-      return nil
-    }
     guard let endpoint = Endpoint(parts[1]) else {
       value.fail("\"\(parts[1])\" is not ADDRESS:PORT, such as 127.0.0.1:5060 or [::1]:5060")
       return nil
     }
     return .init(transport: transport, endpoint: endpoint)
   }
-
-  private static func isServed(_ transport: Transport) -> Bool { transport == .udp || transport == .tcp }
 
   private static func algorithms(_ value: ConfigurationValue) -> [DigestAlgorithm]? {
     guard let values = value.listOrOne() else { return nil }
@@ -77,7 +76,10 @@ extension ConfigurationReader {
     return algorithms
   }
 
-  static func readTrunks(_ root: ConfigurationSection, into trunks: inout [ServerConfiguration.Trunk]) {
+  static func readTrunks(
+    _ root: ConfigurationSection, listening: [ServerConfiguration.Listener],
+    into trunks: inout [ServerConfiguration.Trunk]
+  ) {
     var names: Set<String> = []
     root.sections("trunks", into: &trunks) { section in
       let name = section.required("name")?.name("trunk name", allowing: "-_.")
@@ -88,6 +90,8 @@ extension ConfigurationReader {
           Transport.allCases.first { $0.parameterName == word }
         }
       }
+      section.read("tls_verify", into: &trunk.verifiesTLS) { $0.boolean() }
+      checkTransport(section, trunk, listening)
       section.readOptional("username", into: &trunk.username) { $0.nonEmptyText() }
       section.readOptional("password", into: &trunk.password) { $0.nonEmptyText() }
       section.read("register", into: &trunk.register) { $0.boolean() }
@@ -100,7 +104,6 @@ extension ConfigurationReader {
         section.place.fail("username and password belong together: give both or neither")
       }
       if trunk.register, trunk.username == nil { section.place.fail("register needs a username and a password") }
-      section.later("transport", unless: isServed(trunk.transport), "a trunk over \(trunk.transport.parameterName)")
       section.later("username", unless: trunk.username == nil, "a trunk that asks for a password")
       section.later("register", unless: !trunk.register, "registering with a trunk")
       section.later("max_calls", unless: trunk.maxCalls == 0, "a limit of calls on a trunk")
@@ -137,7 +140,7 @@ extension ConfigurationValue {
     return nil
   }
 
-  private static func isHostName(_ text: String) -> Bool {
+  static func isHostName(_ text: String) -> Bool {
     guard text.utf8.count <= 253 else { return false }
     let labels = text.split(separator: ".", omittingEmptySubsequences: false)
     // A last label of digits alone would be a mistyped address.

@@ -20,6 +20,7 @@ enum EnginePlan {
         transport: listener.transport, local: listener.endpoint, advertised: Endpoint(said, listener.endpoint.port))
     }
     var settings = EngineSettings(listeners: list, domain: configuration.sip.domain, ownAddresses: own)
+    settings.datagramLimit = configuration.sip.datagramLimit
     settings.registrar.minExpires = configuration.registrar.minExpires
     settings.registrar.maxExpires = configuration.registrar.maxExpires
     settings.registrar.maxContacts = configuration.registrar.maxContacts
@@ -41,6 +42,20 @@ enum EnginePlan {
     return settings
   }
 
+  /// Sockets and their limits.
+  static func transport(
+    _ configuration: ServerConfiguration, listen: [ListenAddress], shards: Int, tls: TLSContexts?
+  ) -> ShardGroupConfiguration {
+    var group = ShardGroupConfiguration(listen: listen, shards: shards)
+    group.streams.maxConnections = configuration.sip.connections.total
+    group.streams.maxConnectionsPerAddress = configuration.sip.connections.perAddress
+    group.streams.messageTimeout = configuration.sip.connections.firstMessage
+    group.streams.idleTimeout = configuration.sip.connections.idle
+    group.streams.webSocketOrigins = configuration.sip.webSocketOrigins
+    group.tls = tls
+    return group
+  }
+
   /// Users, access rules, trunks with their names resolved.
   static func directory(
     _ configuration: ServerConfiguration, accounts: [UserAccount]
@@ -50,7 +65,7 @@ enum EnginePlan {
     }
     var trunks: [Trunk] = []
     for trunk in configuration.trunks {
-      let port = trunk.port ?? (trunk.transport == .tls ? 5061 : 5060)
+      let port = trunk.port ?? trunk.transport.defaultPort
       guard let ip = IPAddress(trunk.host) ?? resolve(trunk.host) else {
         throw ConfigurationError(file: configuration.file, "trunk \(trunk.name): \(trunk.host) cannot be resolved")
       }
@@ -58,7 +73,8 @@ enum EnginePlan {
       trunks.append(
         Trunk(
           name: trunk.name, destination: Endpoint(ip, port), host: trunk.port == nil ? host : "\(host):\(port)",
-          transport: trunk.transport, context: trunk.context, sources: trunk.sources))
+          transport: trunk.transport, peer: trunk.verifiesTLS ? PeerName(host: trunk.host) ?? .byAddress : .anyone,
+          context: trunk.context, sources: trunk.sources))
     }
     return Directory(users: accounts, access: access, trunks: trunks)
   }
