@@ -7,7 +7,19 @@ from . import ports
 from .phone import Phone
 
 
-class TLSPhone(Phone):
+class Encrypted(Phone):
+    """What TLS has decrypted waits where select does not see it."""
+
+    def _read_stream(self, stream) -> None:
+        try:
+            super()._read_stream(stream)
+            while stream in self._streams and stream.pending():
+                super()._read_stream(stream)
+        except ssl.SSLWantReadError:
+            pass
+
+
+class TLSPhone(Encrypted):
     """Everything goes over the one connection that it opens."""
 
     def __init__(self, server, user: str = "1000", port: int = 0, context: ssl.SSLContext | None = None,
@@ -30,14 +42,6 @@ class TLSPhone(Phone):
             self._watch(self._uplink)
         return self._uplink
 
-    def _read_stream(self, stream) -> None:
-        try:
-            super()._read_stream(stream)
-            while stream in self._streams and stream.pending():
-                super()._read_stream(stream)
-        except ssl.SSLWantReadError:
-            pass
-
 
 class WebSocketPhone(Phone):
     """A phone in a browser, but for its media: `contact` leads nowhere (RFC 7118 §5.2.1)."""
@@ -59,9 +63,10 @@ class WebSocketPhone(Phone):
     def uplink(self):
         if self._uplink is None:
             from websockets.sync.client import connect
-            self._uplink = connect(self.url, subprotocols=["sip"], origin=self.origin, ssl=self.context, compression=None,
-                                   server_hostname="sip.example.com" if self.context else None,
-                                   source_address=(self.ip, 0), close_timeout=2, ping_interval=None)
+            opening = connect(self.url, subprotocols=["sip"], origin=self.origin, ssl=self.context, compression=None,
+                              server_hostname="sip.example.com" if self.context else None,
+                              source_address=(self.ip, 0), close_timeout=2, ping_interval=None)
+            self._uplink = opening.__enter__()
             assert self._uplink.subprotocol == "sip"
         return self._uplink
 
@@ -88,7 +93,7 @@ class WebSocketPhone(Phone):
         super().close()
 
 
-class TLSCarrier(Phone):
+class TLSCarrier(Encrypted):
     """The other end of a trunk over TLS: it listens, and answers on the connection that the server opens."""
 
     def __init__(self, server, user: str, context: ssl.SSLContext, **options):
@@ -112,8 +117,6 @@ class TLSCarrier(Phone):
 
     def send(self, data: bytes | str, stream=None) -> None:
         super().send(data, stream or next(iter(self._streams)))
-
-    _read_stream = TLSPhone._read_stream
 
 
 def listen(server, *transports: str) -> dict[str, int]:
