@@ -47,7 +47,8 @@ extension ShardHost {
   private func handle(_ crossing: Crossing) {
     switch crossing {
     case .arrived(let bytes, let flow): receive(bytes, flow)
-    case .send(let bytes, let flow, let id, let key, let sender): sendStream(bytes, flow, connection: id, to: key, from: sender)
+    case .send(let bytes, let flow, let id, let key, let sender):
+      sendStream(bytes, flow, connection: id, to: key, from: sender)
     case .failed(let flow): notes.append(.failed(flow))
     case .closed(let id): notes.append(.closed(id))
     case .opened(let key, let id): connections.register(id, to: key)

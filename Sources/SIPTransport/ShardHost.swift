@@ -25,6 +25,7 @@ final class ShardHost {
   var load: LoadMeter
   var acceptors: [any Channel] = []
   var connections: ConnectionTable<StreamConnection>
+  var handshakes = HandshakePace<HandshakePacer>()
   /// Connections written to in this batch.
   var dirty: [StreamConnection] = []
   /// What this batch has for other shards, by shard; `hasOutward` when there is any.

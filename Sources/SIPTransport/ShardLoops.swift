@@ -39,7 +39,8 @@ final class ShardLoops: Sendable {
       let host = try await loop.submit {
         let host = ShardHost(
           shard: shard, listeners: self.listeners, configuration: self.configuration, mailboxes: self.mailboxes,
-          counters: self.counters[shard], tls: self.tls, logger: self.logger, loop: loop, driver: try makeDriver(shard, loop))
+          counters: self.counters[shard], tls: self.tls, logger: self.logger, loop: loop,
+          driver: try makeDriver(shard, loop))
         return NIOLoopBound(host, eventLoop: loop)
       }.get()
       hosts.withLock { $0.append(host) }

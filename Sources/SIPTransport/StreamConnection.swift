@@ -90,7 +90,8 @@ final class StreamConnection: ChannelInboundHandler {
   /// RFC 5922: what is sent before the peer has proved who he is would reach anybody.
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
     if case .handshakeCompleted? = event as? TLSUserEvent, case .negotiating = state, transport.isSecure {
-      if let key, isOutbound, !TLSHandshake.isProven(context, key) {
+      let wildcards = host.tls.current?.acceptsWildcards ?? false
+      if let key, isOutbound, !TLSHandshake.isProven(context, key, wildcards: wildcards) {
         host.logger.notice(
           "a TLS server is not who it should be",
           metadata: ["remote": "\(key.remote)", "expected": "\(key.peer.host ?? key.remote.ip.description)"])

@@ -81,6 +81,7 @@ extension ShardHost {
           }
           let transport = host.listeners[Int(listener)].transport
           if transport.isSecure, let contexts = host.tls.current {
+            try channel.pipeline.syncOperations.addHandler(HandshakePacer(host))
             try channel.pipeline.syncOperations.addHandler(TLSHandshake.server(contexts))
           }
           try channel.pipeline.syncOperations.addHandler(

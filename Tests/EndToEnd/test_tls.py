@@ -262,3 +262,53 @@ def test_slow_handshakes_delay_nobody(secure, phone):
     for plain in held:
         plain.close()
     assert nightjar.answers()
+
+
+def test_a_tls_peer_that_never_reads_is_dropped_and_slows_nobody(secure, authority, phone):
+    nightjar = secure()
+    plain = socket.socket()
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    plain.settimeout(10)
+    plain.connect(("127.0.0.1", nightjar.tls_port))
+    deaf = authority.client().wrap_socket(plain, server_hostname="sip.example.com")
+    deaf.settimeout(1)
+    padding = "x" * 2000  # a 400 says it again
+    other = phone(nightjar)
+
+    def dropped():
+        try:
+            for _ in range(200):
+                deaf.sendall((
+                    f"OPTIONS sip:{DOMAIN} SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:9;branch=z9hG4bK{time.monotonic_ns()};x={padding}"
+                    f"\r\nMax-Forwards: 70\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:{DOMAIN}>\r\nCall-ID: deaf\r\n"
+                    f"CSeq: 1 NONSENSE\r\nContent-Length: 0\r\n\r\n").encode())
+        except OSError:
+            pass
+        assert other.request("OPTIONS", timeout=2).status == 200
+        return nightjar.json("status")["counters"]["transport.slowReaders"]
+
+    assert until(dropped, "the server to drop it", timeout=30) == 1
+    deaf.close()
+
+
+def test_connections_have_limits_of_the_configuration(server, authority):
+    certificate = authority.make("server", "sip.example.com")
+    limits = {"per_address": 3, "first_message": 1}
+    nightjar = server(start=False, sip={"tls": certificate, "connections": limits})
+    port = listen(nightjar, "tls")["tls"]
+    nightjar.start()
+    held = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(3)]
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as beyond:
+        assert beyond.recv(1) == b""  # at once
+    context = authority.client()
+    held[0] = context.wrap_socket(held[0], server_hostname="sip.example.com")
+    begin = time.monotonic()
+    for connection in held:  # with a handshake or without, but no message
+        try:
+            assert connection.recv(1) == b""
+        except (ssl.SSLError, ConnectionError):
+            pass
+        connection.close()
+    assert time.monotonic() - begin < 5
+    counters = nightjar.json("status")["counters"]
+    assert counters["transport.connectionsRefused"] == 1 and counters["transport.idleTimeouts"] == 3

@@ -38,6 +38,25 @@ import Testing
     }
   }
 
+  @Test("TLS handshakes begin a few at a time, in the order in which they came")
+  func handshakePace() {
+    var pace = HandshakePace<Int>()
+    let batch = HandshakePace<Int>.batch
+    #expect(!pace.isRunning)
+    var begun = (0..<(3 * batch)).filter { pace.admit($0) }
+    #expect(begun == Array(0..<batch) && pace.isRunning)
+    begun = pace.refill()
+    #expect(begun == Array(batch..<(2 * batch)))
+    let mayPassOthers = pace.admit(99)
+    #expect(!mayPassOthers)
+    begun = pace.refill()
+    #expect(begun == Array((2 * batch)..<(3 * batch)))
+    begun = pace.refill()
+    #expect(begun == [99] && pace.isRunning)
+    begun = pace.refill()
+    #expect(begun.isEmpty && !pace.isRunning, "nobody waits: no more timer")
+  }
+
   @Test("Every remote has one home, and remotes are spread over the shards")
   func homes() {
     var count = [Int](repeating: 0, count: 4)

@@ -23,6 +23,15 @@ import Testing
     #expect(try !proves("sip.example.com"))
   }
 
+  @Test("RFC 9525 §6.3: where wildcards are wanted, one stands for one label")
+  func wildcards() throws {
+    let identity = PeerIdentity(hosts: ["*.example.com"])
+    for (name, isGood) in [("sip.example.com", true), ("example.com", false), ("a.b.example.com", false)] {
+      let name = try #require(PeerName(host: name))
+      #expect(identity.proves(name, at: Self.address, wildcards: true) == isGood)
+    }
+  }
+
   @Test("RFC 5922 §7.1: a SIP URI without a user names its host")
   func uris() throws {
     #expect(try proves("example.com", uris: ["sip:example.com"]))

@@ -102,7 +102,8 @@ import Testing
     var wild = try certificates.make("three", "DNS:third.example.org")
     wild.names = ["*.example.org"]
     var options = TLSOptions(certificates: [
-      try certificates.make("one", "DNS:one.example.com,IP:127.0.0.1"), try certificates.make("two", "DNS:two.example.com"),
+      try certificates.make("one", "DNS:one.example.com,IP:127.0.0.1"),
+      try certificates.make("two", "DNS:two.example.com"),
       wild,
     ])
     options.serverAuthorities = certificates.authority

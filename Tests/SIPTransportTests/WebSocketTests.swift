@@ -16,7 +16,8 @@ import Testing
     """
 
   /// A client's frame, masked.
-  static func frame(_ first: UInt8, _ payload: [UInt8], length: [UInt8]? = nil, mask: [UInt8] = [1, 2, 3, 4]) -> [UInt8] {
+  static func frame(_ first: UInt8, _ payload: [UInt8], length: [UInt8]? = nil, mask: [UInt8] = [1, 2, 3, 4]) -> [UInt8]
+  {
     var head = [first]
     if let length {
       head += length

@@ -11,7 +11,7 @@ struct TransportConfigurationTests {
     let path = NSTemporaryDirectory() + "/nightjar-config-" + UUID().uuidString
     try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     for name in ["a.pem", "a.key", "b.pem", "b.key", "ca.pem"] {
-      FileManager.default.createFile(atPath: path + "/" + name, contents: Data("x".utf8))
+      _ = FileManager.default.createFile(atPath: path + "/" + name, contents: Data("x".utf8))
     }
     return path
   }()
@@ -46,6 +46,7 @@ struct TransportConfigurationTests {
           client_certificates: optional
           ca: ca.pem
           trust: ca.pem
+          wildcards: true
         websocket: {origins: ["https://Phone.example.com:8443"]}
         connections: {total: 5, per_address: 2, first_message: 3, idle: 60}
       trunks:
@@ -55,7 +56,7 @@ struct TransportConfigurationTests {
     #expect(c.sip.tls.certificates.map(\.certificate.path) == [Self.folder + "/a.pem", Self.folder + "/b.pem"])
     #expect(c.sip.tls.certificates.map(\.names) == [[], ["sip.example.com", "*.example.org"]])
     #expect(c.sip.tls.certificates.map(\.key.line) == [6, 8])
-    #expect(c.sip.tls.clientCertificates == .optional)
+    #expect(c.sip.tls.clientCertificates == .optional && c.sip.tls.acceptsWildcards)
     #expect(c.sip.tls.clientAuthorities?.path == Self.folder + "/ca.pem" && c.sip.tls.serverAuthorities != nil)
     #expect(c.sip.webSocketOrigins == ["https://phone.example.com:8443"] && c.sip.datagramLimit == 0)
     #expect(c.sip.connections.total == 5 && c.sip.connections.perAddress == 2)
@@ -129,7 +130,7 @@ struct TransportConfigurationTests {
   func unusable() throws {
     let c = try read(
       "sip:\n  listen: [tls:127.0.0.1:5061]\n  tls:\n    certificate: a.pem\n    key: a.key\n")
-    do {
+    do throws(ConfigurationError) {
       _ = try TLSPlan.contexts(c, listening: c.sip.listen)
       #expect(Bool(false), "these files hold no certificate")
     } catch {
@@ -137,8 +138,9 @@ struct TransportConfigurationTests {
       #expect(error.faults[0].message.contains("a.pem: holds no certificate in PEM"))
     }
     // A reload does not take away the certificate of a listener that runs.
-    do {
-      _ = try TLSPlan.contexts(try read(""), listening: c.sip.listen)
+    let none = try read("")
+    do throws(ConfigurationError) {
+      _ = try TLSPlan.contexts(none, listening: c.sip.listen)
       #expect(Bool(false))
     } catch {
       #expect(error.summary.contains("tls:127.0.0.1:5061 is listened on: sip.tls needs its certificate"))

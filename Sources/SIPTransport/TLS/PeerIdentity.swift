@@ -2,7 +2,7 @@ internal import NIOSSL
 internal import NetCore
 
 /// Whom a certificate stands for: its subjectAltName as RFC 5922 §7.1 reads it. The common name is not looked at (RFC
-/// 9525 §2), and neither is a wildcard (RFC 5922 §7.2).
+/// 9525 §2), and neither is a wildcard (RFC 5922 §7.2), unless the configuration wants it.
 struct PeerIdentity {
   /// Of `DNS:` and of `URI:sip:` without a user, in lower case.
   private(set) var hosts: [String] = []
@@ -49,9 +49,12 @@ struct PeerIdentity {
   }
 
   /// RFC 5922 §7.2: the whole name, without case. A host that is an address is held against the addresses.
-  func proves(_ name: PeerName, at address: IPAddress) -> Bool {
+  /// - Parameter wildcards: `*.` stands for one label, as RFC 9525 §6.3 has it and SIP does not.
+  func proves(_ name: PeerName, at address: IPAddress, wildcards: Bool = false) -> Bool {
     if name == .anyone { return true }
     guard let host = name.host else { return addresses.contains(address) }
-    return hosts.contains(host)
+    if hosts.contains(host) { return true }
+    guard wildcards, let dot = host.firstIndex(of: "."), dot != host.startIndex else { return false }
+    return hosts.contains("*" + host[dot...])
   }
 }

@@ -20,12 +20,14 @@ public struct TLSContexts: Sendable {
   /// Towards servers who must prove who they are, and towards those who need not.
   let verifyingClient: NIOSSLContext
   let trustingClient: NIOSSLContext
+  let acceptsWildcards: Bool
 
   /// Reads every file; blocks.
   public init(_ options: TLSOptions) throws(TLSFault) {
     var loaded: [LoadedCertificate] = []
     for certificate in options.certificates { loaded.append(try LoadedCertificate(certificate)) }
     guard let first = loaded.first else { throw TLSFault(path: "sip.tls", message: "no certificate") }
+    acceptsWildcards = options.acceptsWildcards
     certificates = loaded.map { .init(names: $0.names, path: $0.path, expires: $0.expires) }
 
     var configuration = TLSConfiguration.makeServerConfiguration(

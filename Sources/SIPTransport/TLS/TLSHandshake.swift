@@ -18,10 +18,10 @@ enum TLSHandshake {
   }
 
   /// Whether the server's certificate, whose chain has been verified, is of him whom we wanted.
-  static func isProven(_ context: ChannelHandlerContext, _ key: RemoteKey) -> Bool {
+  static func isProven(_ context: ChannelHandlerContext, _ key: RemoteKey, wildcards: Bool) -> Bool {
     if key.peer == .anyone { return true }
     guard let certificate = try? context.pipeline.syncOperations.nioSSL_peerCertificate() else { return false }
-    return PeerIdentity(certificate).proves(key.peer, at: key.remote.ip)
+    return PeerIdentity(certificate).proves(key.peer, at: key.remote.ip, wildcards: wildcards)
   }
 
   private static var limits: NIOSSLHandler.Configuration {

@@ -31,6 +31,9 @@ public struct TLSOptions: Sendable {
   public var clientAuthorities: String?
   /// Who signs those of servers besides the authorities that the system trusts.
   public var serverAuthorities: String?
+  /// Whether `*.example.com` in a server's certificate stands for `sip.example.com`: RFC 5922 §7.2 says no, some carriers
+  /// know no better.
+  public var acceptsWildcards = false
 
   public init(certificates: [Certificate]) { self.certificates = certificates }
 }

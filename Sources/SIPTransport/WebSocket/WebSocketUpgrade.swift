@@ -29,10 +29,16 @@ struct WebSocketUpgrade {
   static func answer(_ head: ArraySlice<UInt8>, origins: [String]) -> Answer {
     var lines = String(decoding: head, as: UTF8.self).split(separator: "\r\n", omittingEmptySubsequences: false)[...]
     let start = lines.popFirst()?.split(separator: " ", omittingEmptySubsequences: false) ?? []
-    guard start.count == 3, start[2].hasPrefix("HTTP/") else { return refuse(400, "Bad Request", "not an HTTP request") }
+    guard start.count == 3, start[2].hasPrefix("HTTP/") else {
+      return refuse(400, "Bad Request", "not an HTTP request")
+    }
     guard start[2] == "HTTP/1.1" else { return refuse(505, "HTTP Version Not Supported", "HTTP/1.1 is spoken here") }
-    guard start[0] == "GET" else { return refuse(405, "Method Not Allowed", "a WebSocket is opened by GET", "Allow: GET") }
-    guard lines.count <= maxLines else { return refuse(431, "Request Header Fields Too Large", "too many header fields") }
+    guard start[0] == "GET" else {
+      return refuse(405, "Method Not Allowed", "a WebSocket is opened by GET", "Allow: GET")
+    }
+    guard lines.count <= maxLines else {
+      return refuse(431, "Request Header Fields Too Large", "too many header fields")
+    }
     var request = WebSocketUpgrade()
     for line in lines where !line.isEmpty {
       guard request.read(line) else { return refuse(400, "Bad Request", "a malformed header field") }

@@ -14,6 +14,7 @@ extension ConfigurationReader {
     tls.certificates += more
     section.readOptional("ca", into: &tls.clientAuthorities) { $0.file() }
     section.readOptional("trust", into: &tls.serverAuthorities) { $0.file() }
+    section.read("wildcards", into: &tls.acceptsWildcards) { $0.boolean() }
     section.read("client_certificates", into: &tls.clientCertificates) { value in
       value.word(of: ServerConfiguration.TLS.ClientCertificates.allCases.map(\.rawValue), what: "choice")
         .flatMap { .init(rawValue: $0) }

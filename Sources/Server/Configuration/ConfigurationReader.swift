@@ -16,6 +16,7 @@ import Yams
 /// | `sip.tls.client_certificates` | none, optional, required | none | the last two need `ca` |
 /// | `sip.tls.ca` | path | null | who signs the certificates of clients |
 /// | `sip.tls.trust` | path | null | who signs those of servers, besides the system's authorities |
+/// | `sip.tls.wildcards` | truth value | false | `*.example.com` in a server's certificate counts |
 /// | `sip.websocket.origins` | list of text | `[]` | web pages that may connect; empty: any |
 /// | `sip.connections.total`, `.per_address` | 1…1000000 | 20000, 1000 | TCP, TLS and WebSockets that peers open |
 /// | `sip.connections.first_message`, `.idle` | seconds | 10, 3900 | then a connection is closed |

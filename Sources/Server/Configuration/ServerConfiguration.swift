@@ -83,6 +83,8 @@ extension ServerConfiguration {
     public var clientAuthorities: File?
     /// Who signs those of servers, besides the system's authorities.
     public var serverAuthorities: File?
+    /// `*.example.com` in a server's certificate counts.
+    public var acceptsWildcards = false
   }
 
   /// Limits of TCP, TLS and WebSocket connections.

@@ -25,6 +25,7 @@ enum TLSPlan {
     }
     options.clientAuthorities = tls.clientAuthorities?.path
     options.serverAuthorities = tls.serverAuthorities?.path
+    options.acceptsWildcards = tls.acceptsWildcards
     do throws(TLSFault) {
       return try TLSContexts(options)
     } catch {
