@@ -17,8 +17,7 @@ let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let posix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let ssl: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
-let http: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
-let webSocket: Target.Dependency = .product(name: "NIOWebSocket", package: "swift-nio")
+let tls: Target.Dependency = .product(name: "NIOTLS", package: "swift-nio")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 
@@ -95,7 +94,7 @@ let package = Package(
       ],
       resources: [.embedInCode("Lua")], swiftSettings: strict),
     .target(
-      name: "SIPTransport", dependencies: ["NetCore", "SIPMessage", nio, posix, ssl, http, webSocket, log],
+      name: "SIPTransport", dependencies: ["NetCore", "SIPMessage", nio, posix, tls, ssl, crypto, log],
       swiftSettings: strict),
     .target(
       name: "Storage",

@@ -17,6 +17,7 @@ final class ShardHost {
   let counters: ShardCounters
   let mailboxes: [ShardMailbox]
   let driver: any LoopDriver
+  let tls: TLSStore
 
   /// By listener index; nil where that is a stream.
   var ports: [DatagramPort?] = []
@@ -24,6 +25,7 @@ final class ShardHost {
   var load: LoadMeter
   var acceptors: [any Channel] = []
   var connections: ConnectionTable<StreamConnection>
+  var handshakes = HandshakePace<HandshakePacer>()
   /// Connections written to in this batch.
   var dirty: [StreamConnection] = []
   /// What this batch has for other shards, by shard; `hasOutward` when there is any.
@@ -48,7 +50,7 @@ final class ShardHost {
 
   init(
     shard: Int, listeners: [ListenAddress], configuration: ShardGroupConfiguration, mailboxes: [ShardMailbox],
-    counters: ShardCounters, logger: Logger, loop: any EventLoop, driver: any LoopDriver
+    counters: ShardCounters, tls: TLSStore, logger: Logger, loop: any EventLoop, driver: any LoopDriver
   ) {
     loop.preconditionInEventLoop()
     self.shard = UInt8(shard)
@@ -57,6 +59,7 @@ final class ShardHost {
     self.configuration = configuration
     self.mailboxes = mailboxes
     self.counters = counters
+    self.tls = tls
     self.logger = logger
     self.loop = loop
     self.driver = driver

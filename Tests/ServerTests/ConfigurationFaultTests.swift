@@ -48,7 +48,6 @@ struct ConfigurationFaultTests {
         "sip: {listen: [udp:127.0.0.1:5060, udp:127.0.0.1:5060]}",
         "n.yaml:1: sip.listen[2]: udp:127.0.0.1:5060 is listed twice"
       ),
-      ("sip: {listen: [tls:127.0.0.1:5061]}", "n.yaml:1: sip.listen[1]: listening on tls comes with a later release"),
       (
         "trunks:\n  - name: a\n    host: h\n    contact_user: 4930",
         "n.yaml:2: trunks[1]: contact_user needs register: true"
@@ -60,10 +59,6 @@ struct ConfigurationFaultTests {
       (
         "trunks: [{name: a, host: h, ping: 0.01}]",
         "n.yaml:1: trunks[1].ping: at least half a second lies between two OPTIONS; 0: none are sent"
-      ),
-      (
-        "trunks: [{name: a, host: h, transport: wss}]",
-        "n.yaml:1: trunks[1].transport: a trunk over wss comes with a later release"
       ),
       ("control: {http: \"127.0.0.1:80\"}", "n.yaml:1: control.http: the HTTP interface comes with a later release"),
       (

@@ -34,7 +34,7 @@ extension CallShard {
       guard let trunk = directory.trunk(named: name) else { return .none }
       let uri = trunk.uri(user: number)
       guard let destination = trunk.destination else { return way(to: uri) }
-      return flow(to: destination, trunk.transport).map { .known(Route(uri: uri, flow: $0)) } ?? .none
+      return flow(to: destination, trunk.transport, peer: trunk.peer).map { .known(Route(uri: uri, flow: $0)) } ?? .none
     case .uri(let bytes): return way(to: bytes)
     }
   }
@@ -103,7 +103,8 @@ extension CallShard {
     let callIDEnd = writer.count
     writer.endLine()
     writer.header(.cSeq, "1 INVITE" as StaticString)
-    contact(&writer, leg)
+    // RFC 3261 §8.1.1.8: a sips Contact for a sips Request-URI.
+    writer.header(.contact, contact(of: leg.flow, isSecure: route.uri.starts(with: "sips:".utf8)))
     writer.header(.allow, CallShard.allow)
     sessionOffer(&writer, leg)
     for value in caller.assertedIdentities { writer.header(.pAssertedIdentity, value[...]) }
@@ -121,7 +122,7 @@ extension CallShard {
     leg.clientInvite = id
     _ = leg.offers.sendOffer()
     own(id, .invite(leg.name, isBinding: leg.isBinding))
-    table.send(id, method: .invite, bytes: writer.bytes, flow: leg.flow, now: now, wheel: &wheel)
+    sendInvite(id, writer.bytes, leg)
   }
 
   /// The same INVITE once more, as a request of its own with the next CSeq (RFC 3261 §8.1.3.5): for who asked for it
@@ -164,7 +165,16 @@ extension CallShard {
     leg.sent = sent
     leg.clientInvite = id
     own(id, .invite(leg.name, isBinding: leg.isBinding))
-    table.send(id, method: .invite, bytes: writer.bytes, flow: leg.flow, now: now, wheel: &wheel)
+    sendInvite(id, writer.bytes, leg)
+  }
+
+  /// By TCP where it is too long for UDP, but to a phone by the flow that it registered on: it may be behind NAT.
+  private func sendInvite(_ id: ClientTransactionID, _ bytes: [UInt8], _ leg: Leg) {
+    if leg.isBinding {
+      table.send(id, method: .invite, bytes: bytes, flow: leg.flow, now: now, wheel: &wheel)
+    } else {
+      table.sendByBestTransport(id, method: .invite, bytes: bytes, flow: leg.flow, now: now, wheel: &wheel)
+    }
   }
 
   func via(_ writer: inout MessageWriter, _ flow: Flow, _ branch: Token) {

@@ -73,6 +73,8 @@ public struct Trunk: Sendable, Equatable {
   /// Host and port as the configuration names them, for the Request-URI.
   public var host: String
   public var transport: Transport
+  /// Who it must prove to be over TLS.
+  public var peer: PeerName
   /// False: the configuration names no transport, so DNS may (NAPTR); `transport` is then UDP.
   public var isTransportFixed = true
   public var context: String
@@ -81,13 +83,14 @@ public struct Trunk: Sendable, Equatable {
   public var plan: TrunkPlan
 
   public init(
-    name: String, destination: Endpoint?, host: String, transport: Transport, context: String,
-    sources: [SourceNetwork], plan: TrunkPlan = TrunkPlan()
+    name: String, destination: Endpoint?, host: String, transport: Transport, peer: PeerName = .byAddress,
+    context: String, sources: [SourceNetwork], plan: TrunkPlan = TrunkPlan()
   ) {
     self.name = name
     self.destination = destination
     self.host = host
     self.transport = transport
+    self.peer = peer
     self.context = context
     self.sources = sources
     self.plan = plan

@@ -14,18 +14,25 @@ public struct EngineSettings: Sendable {
     let sentBy: [UInt8]
     /// `<sip:host:port;transport=…>` for a Contact.
     let contact: [UInt8]
+    /// `<sips:host:port>`, where TLS is underneath: for a dialog that `sips` made; else as `contact`.
+    let secureContact: [UInt8]
 
     public init(transport: Transport, local: Endpoint, advertised: Endpoint? = nil) {
       self.transport = transport
       self.local = local
       self.advertised = advertised ?? local
       sentBy = Array(self.advertised.description.utf8)
-      let parameter = transport == .udp ? "" : ";transport=\(transport.parameterName)"
+      let parameter = transport == .udp ? "" : ";transport=\(transport.uriParameter)"
       contact = Array("<sip:\(self.advertised)\(parameter)>".utf8)
+      // RFC 3261 §26.2.2: with sips, transport=tls is of no use, and deprecated.
+      let secure = transport == .wss ? ";transport=ws" : ""
+      secureContact = transport.isSecure ? Array("<sips:\(self.advertised)\(secure)>".utf8) : contact
     }
   }
 
   public var listeners: [Listener]
+  /// Longer requests to trunks and addresses go by TCP (RFC 3261 §18.1.1); 0: none do.
+  public var datagramLimit = 1300
   /// The digest realm and the domain of our users.
   public let domain: String
   let domainOctets: [UInt8]

@@ -50,6 +50,7 @@ public enum Server {
     let loader = GenerationLoader(
       keyValue: KeyValueStore(), logger: LogSettings(configuration.log).logger(label: "nightjar"), wallClock: wallClock)
     var faults: [ConfigurationFault] = []
+    do { _ = try TLSPlan.contexts(configuration, listening: configuration.sip.listen) } catch { faults += error.faults }
     do {
       let directory = try EnginePlan.directory(configuration, accounts: [])
       _ = try await loader.load(

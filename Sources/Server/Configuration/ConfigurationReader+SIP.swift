@@ -4,6 +4,7 @@ import SIPDigest
 
 extension ConfigurationReader {
   static func readSIP(_ root: ConfigurationSection, into sip: inout ServerConfiguration.SIP) {
+    var secure: [ConfigurationValue] = []
     root.section("sip") { section in
       section.read("listen", into: &sip.listen) { value in
         guard let values = value.listOrOne() else { return nil }
@@ -11,6 +12,7 @@ extension ConfigurationReader {
         var seen: Set<ServerConfiguration.Listener> = []
         return values.compactMap { value in
           guard let listener = listener(value) else { return nil }
+          if listener.transport.isSecure { secure.append(value) }
           if listener.endpoint.port != 0, !seen.insert(listener).inserted { value.fail("\(listener) is listed twice") }
           return listener
         }
@@ -22,7 +24,16 @@ extension ConfigurationReader {
       section.section("auth") { auth in
         auth.read("algorithms", into: &sip.algorithms) { algorithms($0) }
       }
-      section.section("tls") { readTLS($0, into: &sip) }
+      section.section("tls") { readTLS($0, into: &sip.tls) }
+      section.section("websocket") { webSocket in
+        webSocket.read("origins", into: &sip.webSocketOrigins) { $0.origins() }
+      }
+      section.section("connections") { readConnections($0, into: &sip.connections) }
+      section.read("udp_limit", into: &sip.datagramLimit) { value in
+        guard let limit = value.integer(in: 0...65_507) else { return nil }
+        if limit > 0, limit < 500 { value.fail("\(limit) is less than any request takes; 0 for no limit") }
+        return limit
+      }
       section.read("session_expires", into: &sip.sessionExpires) { value in
         guard let seconds = value.integer(in: 0...86_400) else { return nil }
         guard !(1..<90).contains(seconds) else {
@@ -37,17 +48,11 @@ extension ConfigurationReader {
       }
       section.read("shards", into: &sip.shards) { $0.integer(in: 0...128) }
     }
-  }
-
-  private static func readTLS(_ section: ConfigurationSection, into sip: inout ServerConfiguration.SIP) {
-    let certificate = section.value("certificate")?.existingFile()
-    let key = section.value("key")?.existingFile()
-    switch (certificate, key) {
-    case (let certificate?, let key?): sip.tls = .init(certificate: certificate, key: key)
-    case (nil, nil): break
-    case (_?, nil): section.place.fail("key is missing")
-    case (nil, _?): section.place.fail("certificate is missing")
-    }
+    // One that is there and wrong has its own fault.
+    guard sip.tls.certificates.isEmpty,
+      !root.place.context.faults.contains(where: { $0.message.hasPrefix("sip.tls") })
+    else { return }
+    for value in secure { value.fail("TLS needs a certificate: give sip.tls.certificate and sip.tls.key") }
   }
 
   /// `udp:127.0.0.1:5060`, `tcp:[::1]:5060`.
@@ -63,18 +68,12 @@ extension ConfigurationReader {
       value.fail("unknown transport \"\(parts[0])\"\(ConfigurationValue.hint(String(parts[0]), names))")
       return nil
     }
-    guard isServed(transport) else {
-      value.fail("listening on \(parts[0]) comes with a later release")
-      return nil
-    }
     guard let endpoint = Endpoint(parts[1]) else {
       value.fail("\"\(parts[1])\" is not ADDRESS:PORT, such as 127.0.0.1:5060 or [::1]:5060")
       return nil
     }
     return .init(transport: transport, endpoint: endpoint)
   }
-
-  private static func isServed(_ transport: Transport) -> Bool { transport == .udp || transport == .tcp }
 
   private static func algorithms(_ value: ConfigurationValue) -> [DigestAlgorithm]? {
     guard let values = value.listOrOne() else { return nil }
@@ -89,7 +88,10 @@ extension ConfigurationReader {
     return algorithms
   }
 
-  static func readTrunks(_ root: ConfigurationSection, into trunks: inout [ServerConfiguration.Trunk]) {
+  static func readTrunks(
+    _ root: ConfigurationSection, listening: [ServerConfiguration.Listener],
+    into trunks: inout [ServerConfiguration.Trunk]
+  ) {
     var names: Set<String> = []
     root.sections("trunks", into: &trunks) { section in
       let name = section.required("name")?.name("trunk name", allowing: "-_.")
@@ -100,6 +102,8 @@ extension ConfigurationReader {
           Transport.allCases.first { $0.parameterName == word }
         }
       }
+      section.read("tls_verify", into: &trunk.verifiesTLS) { $0.boolean() }
+      checkTransport(section, trunk, listening)
       section.readOptional("username", into: &trunk.username) { $0.nonEmptyText() }
       section.readOptional("password", into: &trunk.password) { $0.nonEmptyText() }
       section.readOptional("auth_username", into: &trunk.authUsername) { $0.nonEmptyText() }
@@ -127,9 +131,6 @@ extension ConfigurationReader {
         section.place.fail("auth_username and realm need a username and a password")
       }
       if !trunk.register, trunk.contactUser != nil { section.place.fail("contact_user needs register: true") }
-      section.later(
-        "transport", unless: isServed(trunk.transport ?? .udp),
-        "a trunk over \(trunk.transport?.parameterName ?? "")")
       guard let name, host != nil else { return nil }
       if !names.insert(name).inserted { section.place.fail("a second trunk named \"\(name)\"") }
       return trunk
@@ -162,7 +163,7 @@ extension ConfigurationValue {
     return nil
   }
 
-  private static func isHostName(_ text: String) -> Bool {
+  static func isHostName(_ text: String) -> Bool {
     guard text.utf8.count <= 253 else { return false }
     let labels = text.split(separator: ".", omittingEmptySubsequences: false)
     // A last label of digits alone would be a mistyped address.

@@ -7,11 +7,20 @@ import Yams
 ///
 /// | key | type | default | |
 /// | --- | --- | --- | --- |
-/// | `sip.listen` | list of `TRANSPORT:ADDRESS:PORT` | `[udp:127.0.0.1:5060, tcp:127.0.0.1:5060]` | udp, tcp; tls, ws, wss †; `"udp:[::1]:5060"` for IPv6; port 0: the kernel's choice |
+/// | `sip.listen` | list of `TRANSPORT:ADDRESS:PORT` | `[udp:127.0.0.1:5060, tcp:127.0.0.1:5060]` | udp, tcp, tls, ws, wss; `"udp:[::1]:5060"` for IPv6; port 0: the kernel's choice |
 /// | `sip.domain` | host name | `nightjar.local` | digest realm and domain of the users |
 /// | `sip.advertise` | address, or one a family | null | what Contact, Via and SDP say behind a NAT |
 /// | `sip.auth.algorithms` | list of `MD5`, `SHA-256` | `[MD5, SHA-256]` | one challenge each, in this order |
-/// | `sip.tls.certificate`, `sip.tls.key` | path | null | PEM |
+/// | `sip.tls.certificate`, `sip.tls.key` | path | null | PEM; both or neither |
+/// | `sip.tls.certificates[]` | `{names, certificate, key}` | `[]` | more of them, chosen by SNI |
+/// | `sip.tls.client_certificates` | none, optional, required | none | the last two need `ca` |
+/// | `sip.tls.ca` | path | null | who signs the certificates of clients |
+/// | `sip.tls.trust` | path | null | who signs those of servers, besides the system's authorities |
+/// | `sip.tls.wildcards` | truth value | false | `*.example.com` in a server's certificate counts |
+/// | `sip.websocket.origins` | list of text | `[]` | web pages that may connect; empty: any |
+/// | `sip.connections.total`, `.per_address` | 1…1000000 | 20000, 1000 | TCP, TLS and WebSockets that peers open |
+/// | `sip.connections.first_message`, `.idle` | seconds | 10, 3900 | then a connection is closed |
+/// | `sip.udp_limit` | 0, 500…65507 | 1300 | longer requests go by TCP; 0: none |
 /// | `sip.session_expires` | 0, 90…86400 | 1800 | seconds without a refresh after which a call is over (RFC 4028); 0: not asked for |
 /// | `sip.min_se` | 90…86400 | 90 | the least that a peer may ask for, in seconds |
 /// | `sip.shards` | 0…128 | 0 | event loops that run calls; 0: half of the cores, at least one |
@@ -47,7 +56,8 @@ import Yams
 /// | `access[].authenticate` | truth value | true | |
 /// | `trunks[].name` | text | required | as in `trunk/NAME/NUMBER` |
 /// | `trunks[].host` | `HOST` or `HOST:PORT` | required | |
-/// | `trunks[].transport` | udp, tcp; tls, ws, wss † | null | UDP for an address, for a name what DNS says |
+/// | `trunks[].transport` | udp, tcp, tls | null | UDP for an address, for a name what DNS says |
+/// | `trunks[].tls_verify` | truth value | true | it must prove to be `host` |
 /// | `trunks[].username`, `.password` | text | null | both or neither |
 /// | `trunks[].auth_username` | text | the username | of the credentials |
 /// | `trunks[].realm` | text, or a list | `[]` | the only ones that get the credentials; none: the first asked for |
@@ -118,7 +128,7 @@ public enum ConfigurationReader {
       readUsers(section, into: &configuration.users)
       readRegistrar(section, into: &configuration.registrar)
       readAccess(section, into: &configuration.access)
-      readTrunks(section, into: &configuration.trunks)
+      readTrunks(section, listening: configuration.sip.listen, into: &configuration.trunks)
       readDaemon(section, into: &configuration)
       section.finish()
     }

@@ -20,6 +20,7 @@ enum EnginePlan {
         transport: listener.transport, local: listener.endpoint, advertised: Endpoint(said, listener.endpoint.port))
     }
     var settings = EngineSettings(listeners: list, domain: configuration.sip.domain, ownAddresses: own)
+    settings.datagramLimit = configuration.sip.datagramLimit
     settings.registrar.minExpires = configuration.registrar.minExpires
     settings.registrar.maxExpires = configuration.registrar.maxExpires
     settings.registrar.maxContacts = configuration.registrar.maxContacts
@@ -44,6 +45,20 @@ enum EnginePlan {
     return settings
   }
 
+  /// Sockets and their limits.
+  static func transport(
+    _ configuration: ServerConfiguration, listen: [ListenAddress], shards: Int, tls: TLSContexts?
+  ) -> ShardGroupConfiguration {
+    var group = ShardGroupConfiguration(listen: listen, shards: shards)
+    group.streams.maxConnections = configuration.sip.connections.total
+    group.streams.maxConnectionsPerAddress = configuration.sip.connections.perAddress
+    group.streams.messageTimeout = configuration.sip.connections.firstMessage
+    group.streams.idleTimeout = configuration.sip.connections.idle
+    group.streams.webSocketOrigins = configuration.sip.webSocketOrigins
+    group.tls = tls
+    return group
+  }
+
   /// Users, access rules, trunks; a trunk's name is looked up when it is called.
   static func directory(
     _ configuration: ServerConfiguration, accounts: [UserAccount]
@@ -58,7 +73,8 @@ enum EnginePlan {
       let transport = trunk.transport ?? .udp
       var one = Trunk(
         name: trunk.name, destination: ip.map { Endpoint($0, trunk.port ?? transport.defaultPort) },
-        host: trunk.port.map { "\(host):\($0)" } ?? host, transport: transport, context: trunk.context,
+        host: trunk.port.map { "\(host):\($0)" } ?? host, transport: transport,
+        peer: trunk.verifiesTLS ? PeerName(host: trunk.host) ?? .byAddress : .anyone, context: trunk.context,
         sources: trunk.sources, plan: plan(trunk))
       one.isTransportFixed = trunk.transport != nil
       trunks.append(one)

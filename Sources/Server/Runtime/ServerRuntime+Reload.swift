@@ -33,6 +33,7 @@ extension ServerRuntime {
     let directory = try EnginePlan.directory(
       new, accounts: await UserAdministration(database: database, configuration: new).accounts())
     let settings = EnginePlan.settings(new, listeners: group.listeners)
+    let tls = try TLSPlan.contexts(new, listening: new.sip.listen)
     let number = state.withLock { state in
       defer { state.nextGeneration += 1 }
       return state.nextGeneration
@@ -42,6 +43,10 @@ extension ServerRuntime {
     for (shard, generation) in generations.enumerated() {
       // A full mailbox is one of new requests; it is drained in a moment, and all shards must swap.
       while !group.post(.adopt(generation), to: shard) { try await Task.sleep(for: .milliseconds(1)) }
+    }
+    if let tls {
+      group.use(tls)
+      TLSPlan.report(tls, logger)
     }
     state.withLock { state in
       state.configuration = new
