@@ -12,6 +12,9 @@ extension CallShard {
     }
     guard let admitted = admit(id, message) else { return }
     guard let script else { return reply(id, message, 404, cause: .unallocatedNumber) }
+    if message.has(.privacy), let unmet = Privacy(message).unmet {
+      return reply(id, message, 500, "Privacy \(String(decoding: unmet, as: UTF8.self)) is not possible")
+    }
     var offer: RemoteDescription?
     if !message.body.isEmpty {
       do throws(SDPError) {
@@ -36,6 +39,7 @@ extension CallShard {
       token: token, role: .caller, call: call, flow: message.flow, session: random.next())
     leg.serverInvite = id
     leg.remote = offer
+    leg.isDirect = message.hasOneVia
     call.caller = leg
     do {
       leg.dialog = try Dialog(uas: message, localTag: tag[...])

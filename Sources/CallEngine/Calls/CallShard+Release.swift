@@ -189,6 +189,7 @@ extension CallShard {
         afterACK(leg)
       }
     case 4: scriptTimer(token)
+    case 15: keepaliveTurn()
     default:
       taskTimer(token)
     }

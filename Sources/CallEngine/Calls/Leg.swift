@@ -58,6 +58,8 @@ final class Leg {
   var sent: SentInvite?
   /// A phone that registered: requests go where its REGISTER came from.
   var isBinding = false
+  /// No proxy stands between us and the phone: where its messages come from, it is.
+  var isDirect = false
 
   init(token: Token, role: Role, call: Call, flow: Flow, session: UInt64) {
     self.token = token

@@ -46,7 +46,8 @@ extension CallShard {
     guard let remote = call.caller.remote else {
       return leg.description.update(
         OfferAnswerSDP.offer(
-          codecs: [.pcmu, .pcma], address: described(port), port: port.rtpPort, session: leg.description.identity))
+          codecs: [.pcmu, .pcma], address: described(port, for: leg), port: port.rtpPort,
+          session: leg.description.identity))
     }
     // What we promised, or will promise, the caller stands first (RFC 3264 §6.1: the answerer prefers it).
     let first =
@@ -54,7 +55,7 @@ extension CallShard {
       ?? (dial.ringback.policy.generatesAudio ? generable(remote.audio) : nil)
     guard
       let sdp = try? OfferAnswerSDP.relayedOffer(
-        from: remote.session, audio: remote.audio, address: described(port), port: port.rtpPort,
+        from: remote.session, audio: remote.audio, address: described(port, for: leg), port: port.rtpPort,
         session: leg.description.identity, codecs: codecs, first: first)
     else { return nil }
     return leg.description.update(sdp)
@@ -62,7 +63,8 @@ extension CallShard {
 
   func invite(_ leg: Leg, _ route: Route, _ target: DialTarget, _ call: Call, _ dial: Dial, body: [UInt8]) {
     let (id, branch) = table.reserveClient()
-    let caller = identity(of: call, target: target)
+    let trust = trust(in: target)
+    let caller = identity(of: call, target: target, trust)
     var writer = MessageWriter(capacity: 640 + 2 * route.uri.count + caller.from.count + body.count)
     writer.requestLine(.invite, uri: route.uri[...])
     via(&writer, leg.flow, branch)
@@ -89,12 +91,12 @@ extension CallShard {
     writer.header(.cSeq, "1 INVITE" as StaticString)
     contact(&writer, leg)
     writer.header(.allow, CallShard.allow)
-    for value in caller.assertedIdentities { writer.header(.pAssertedIdentity, value[...]) }
-    if let privacy = caller.privacy { writer.header(.privacy, privacy[...]) }
     var changes = call.headers
+    if caller.hidesDetails { hideDetails(&changes) }
     for header in dial.options.headers { changes.set(header.name, header.value) }
     for header in target.headers { changes.set(header.name, header.value) }
     for name in target.remove { changes.remove(name) }
+    writeIdentity(&writer, caller, target, call, trust, changes: changes)
     passHeaders(&writer, from: call.invite, changes: changes)
     writer.finish(body: body[...], contentType: "application/sdp")
     leg.sent = SentInvite(
@@ -113,13 +115,6 @@ extension CallShard {
     writer.append(";branch=z9hG4bK" as StaticString)
     branch.write(into: &writer.bytes)
     writer.append(";rport\r\n" as StaticString)
-  }
-
-  private func identity(of call: Call, target: DialTarget) -> CallerIdentity.Outgoing {
-    CallerIdentity.outgoing(
-      invite: call.invite, account: call.account, trusted: call.trunk != nil || call.account == nil,
-      domain: settings.domain, override: target.from,
-      asserted: target.asserted, privacy: target.privacy, calleeIsTrusted: target.isTrunk)
   }
 
   // MARK: the callee answers
@@ -243,7 +238,7 @@ extension CallShard {
       if caller.localSDP != nil { return .promised }
       return .offer(
         OfferAnswerSDP.offer(
-          codecs: Array(audio.codecs), telephoneEvent: audio.telephoneEvent, address: described(port),
+          codecs: Array(audio.codecs), telephoneEvent: audio.telephoneEvent, address: described(port, for: caller),
           port: port.rtpPort, session: caller.description.identity))
     }
     if let promised = caller.localAudio?.formats.first {

@@ -26,6 +26,8 @@ struct DialTarget: Sendable {
   var isTrunk: Bool { if case .trunk = place { true } else { false } }
   var timeout: Instant.Span?
   var delay: Instant.Span?
+  /// The 3xx by which we came here, the last one last (RFC 5806, 7044).
+  var forwardings: [Forwarding] = []
 }
 
 struct DialOptions: Sendable {
@@ -40,6 +42,10 @@ struct DialOptions: Sendable {
   var noProgressAfter: Instant.Span?
   var takesFirst = false
   var continuesAfterBridge = false
+  /// How many contacts of 3xx responses are followed.
+  var redirects = 0
+  /// They may lead to strangers; else only to users of ours.
+  var redirectsAnywhere = false
   var headers: [(name: [UInt8], value: [UInt8])] = []
 }
 
@@ -62,6 +68,10 @@ final class Dial {
   var delayTimer: TimerHandle?
   /// Legs that ring now.
   var ringing: [Leg] = []
+  /// Nil where the script follows no 3xx.
+  var redirection: Redirection?
+  /// The last 3xx that was not followed.
+  var forwarding: Forwarding?
   /// First of this dial's in `Call.attempts`.
   let firstAttempt: Int
 
@@ -74,5 +84,6 @@ final class Dial {
     self.options = options
     self.started = started
     self.firstAttempt = firstAttempt
+    if options.redirects > 0 { redirection = Redirection(limit: options.redirects) }
   }
 }

@@ -10,6 +10,7 @@ extension CallShard {
   func adopt(_ generation: Generation) {
     settings = generation.settings
     directory = generation.directory
+    startKeepalives()
     guard let loaded = generation.vm?.take() else {
       if let old = script, generation.vm == nil {
         old.isRetired = true

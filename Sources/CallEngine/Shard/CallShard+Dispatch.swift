@@ -64,6 +64,7 @@ extension CallShard {
     var list: [UInt8] = []
     for name in [HeaderName.require, .proxyRequire] {
       for tag in message.values(name) where !tag.isEmpty {
+        if message.method == .register, CallShard.isRegistrarTag(tag) { continue }
         if !list.isEmpty { list += Array(", ".utf8) }
         list += tag
       }
@@ -87,6 +88,7 @@ extension CallShard {
     case .ok: break
     default: return reply(id, message, 500) { $0.header(.retryAfter, number: 1) }
     }
+    if message.flow != leg.dialog!.flow { follow(message, leg) }
     switch message.method {
     case .invite: reinvite(id, message, leg)
     case .bye: bye(id, message, leg)

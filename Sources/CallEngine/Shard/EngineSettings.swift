@@ -14,14 +14,20 @@ public struct EngineSettings: Sendable {
     let sentBy: [UInt8]
     /// `<sip:host:port;transport=…>` for a Contact.
     let contact: [UInt8]
+    /// The same two for peers of `sip.local_networks`, who reach us without the NAT in front.
+    let nearSentBy: [UInt8]
+    let nearContact: [UInt8]
 
-    public init(transport: Transport, local: Endpoint, advertised: Endpoint? = nil) {
+    /// - Parameter near: what peers in our own networks are told; nil: `local`.
+    public init(transport: Transport, local: Endpoint, advertised: Endpoint? = nil, near: Endpoint? = nil) {
       self.transport = transport
       self.local = local
       self.advertised = advertised ?? local
       sentBy = Array(self.advertised.description.utf8)
       let parameter = transport == .udp ? "" : ";transport=\(transport.parameterName)"
       contact = Array("<sip:\(self.advertised)\(parameter)>".utf8)
+      nearSentBy = Array((near ?? local).description.utf8)
+      nearContact = Array("<sip:\(near ?? local)\(parameter)>".utf8)
     }
   }
 
@@ -36,6 +42,10 @@ public struct EngineSettings: Sendable {
   public var mediaFamilies: [IPAddress.Family] = [.v4, .v6]
   /// What SDP says instead of the address of the socket, one a family (`sip.advertise`).
   public var advertisedMedia: [IPAddress] = []
+  /// Networks on our side of the NAT: their peers are told the local addresses.
+  public var localNetworks: [SourceNetwork] = []
+  /// What phones behind NAT are sent so that they stay reachable; not at all by default.
+  public var keepalive = KeepaliveSettings()
   /// Without RTP for so long an active call is ended; zero is never.
   public var mediaTimeout: Instant.Span = .seconds(60)
   public var holdTimeout: Instant.Span = .zero
@@ -56,6 +66,11 @@ public struct EngineSettings: Sendable {
     self.domain = domain
     domainOctets = Array(domain.utf8)
     self.ownAddresses = ownAddresses
+  }
+
+  /// True for a peer that needs no advertised address.
+  func isNear(_ peer: IPAddress) -> Bool {
+    !localNetworks.isEmpty && localNetworks.contains { $0.contains(peer.unmapped) }
   }
 
   /// The listener that requests to `peer` leave by: of its transport and family, else none.

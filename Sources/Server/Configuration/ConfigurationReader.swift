@@ -12,6 +12,9 @@ import Yams
 /// | `sip.advertise` | address, or one a family | null | what Contact, Via and SDP say behind a NAT |
 /// | `sip.auth.algorithms` | list of `MD5`, `SHA-256` | `[MD5, SHA-256]` | one challenge each, in this order |
 /// | `sip.tls.certificate`, `sip.tls.key` | path | null | PEM |
+/// | `sip.local_networks` | address or CIDR, or a list | `[]` | peers that are told the local addresses, not `advertise` |
+/// | `sip.nat.keepalive` | 5…600 seconds, or 0 | 30 | between two keep-alives to a phone behind NAT; 0: none |
+/// | `sip.nat.method` | `crlf`, `options` | `crlf` | what it is sent |
 /// | `sip.shards` | 0…128 | 0 | event loops that run calls; 0: half of the cores, at least one |
 /// | `media.address` | address, or one a family | `[127.0.0.1, "::1"]` | where RTP is received |
 /// | `media.ports` | `LOW-HIGH` | `10000-31999` | four a call |
@@ -34,6 +37,8 @@ import Yams
 /// | `users[].caller_id.name`, `.number` | text | null | what a From that is not his own becomes |
 /// | `registrar.min_expires`, `.max_expires` | seconds | 60, 3600 | |
 /// | `registrar.max_contacts` | 1…1000 | 10 | a user |
+/// | `registrar.path` | `accept`, `strict` | `accept` | a REGISTER with Path but without `Supported: path`: strict: 420 |
+/// | `registrar.service_route` | `<sip:…;lr>`, or a list | `[]` | Service-Route of the 200 to a REGISTER |
 /// | `access[].source` | address or CIDR, or a list | required | the first match decides |
 /// | `access[].context` | text | `public` | |
 /// | `access[].authenticate` | truth value | true | |
@@ -47,6 +52,8 @@ import Yams
 /// | `trunks[].sources` | address or CIDR, or a list | `[]` | where its calls come from; matched before `access` |
 /// | `trunks[].max_calls` | number | 0 | 0: no limit † |
 /// | `trunks[].calls_per_second` | number | 0 | 0: no limit † |
+/// | `trunks[].trusted` | truth value | true | RFC 3325: it may assert who calls, and is told |
+/// | `trunks[].remote_party_id` | truth value | false | Remote-Party-ID to it, and from it |
 /// | `storage.url` | `sqlite:PATH` | `sqlite:data/nightjar.db` | `sqlite::memory:` keeps nothing |
 /// | `records.csv`, `records.json` | path | null | files beside the database: CSV, JSON lines |
 /// | `records.keep_days` | 0…36500 | 90 | 0: for ever |

@@ -50,6 +50,10 @@ extension ServerConfiguration {
     /// One challenge each, in this order (RFC 8760 §2.4).
     public var algorithms: [DigestAlgorithm] = [.md5, .sha256]
     public var tls: TLS?
+    /// On our side of the NAT that `advertise` is for.
+    public var localNetworks: [SourceNetwork] = []
+    /// For phones behind NAT.
+    public var nat = KeepaliveSettings(interval: .seconds(30 as Int64), method: .crlf)
     /// Event loops that run calls; 0: half of the cores, at least one.
     public var shards = 0
 
@@ -136,6 +140,9 @@ extension ServerConfiguration {
     public var minExpires = 60
     public var maxExpires = 3600
     public var maxContacts = 10
+    public var path = PathPolicy.accept
+    /// Whole values, as `<sip:edge.example.org;lr>`.
+    public var serviceRoutes: [String] = []
   }
 
   /// The first rule whose source holds the peer's address decides.
@@ -164,6 +171,10 @@ extension ServerConfiguration {
     public var maxCalls = 0
     /// 0: no limit.
     public var callsPerSecond = 0.0
+    /// What it asserts of callers is believed, and it is told who calls (RFC 3325).
+    public var trusted = true
+    /// It speaks Remote-Party-ID.
+    public var remotePartyID = false
   }
 
   public struct Storage: Sendable, Equatable {

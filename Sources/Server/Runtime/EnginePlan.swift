@@ -17,13 +17,18 @@ enum EnginePlan {
       if !own.contains(reachable) { own.append(reachable) }
       let said = advertise.first { $0.family == ip.family } ?? reachable
       return EngineSettings.Listener(
-        transport: listener.transport, local: listener.endpoint, advertised: Endpoint(said, listener.endpoint.port))
+        transport: listener.transport, local: listener.endpoint, advertised: Endpoint(said, listener.endpoint.port),
+        near: Endpoint(reachable, listener.endpoint.port))
     }
     var settings = EngineSettings(listeners: list, domain: configuration.sip.domain, ownAddresses: own)
     settings.registrar.minExpires = configuration.registrar.minExpires
     settings.registrar.maxExpires = configuration.registrar.maxExpires
     settings.registrar.maxContacts = configuration.registrar.maxContacts
+    settings.registrar.path = configuration.registrar.path
+    settings.registrar.serviceRoutes = configuration.registrar.serviceRoutes.map { Array($0.utf8) }
     settings.advertisedMedia = advertise
+    settings.localNetworks = configuration.sip.localNetworks
+    settings.keepalive = configuration.sip.nat
     settings.mediaFamilies = configuration.media.addresses.map(\.family)
     settings.mediaTimeout = configuration.media.timeout
     settings.holdTimeout = configuration.media.holdTimeout
@@ -55,10 +60,12 @@ enum EnginePlan {
         throw ConfigurationError(file: configuration.file, "trunk \(trunk.name): \(trunk.host) cannot be resolved")
       }
       let host = ip.family == .v6 && IPAddress(trunk.host) != nil ? "[\(ip)]" : trunk.host
-      trunks.append(
-        Trunk(
-          name: trunk.name, destination: Endpoint(ip, port), host: trunk.port == nil ? host : "\(host):\(port)",
-          transport: trunk.transport, context: trunk.context, sources: trunk.sources))
+      var planned = Trunk(
+        name: trunk.name, destination: Endpoint(ip, port), host: trunk.port == nil ? host : "\(host):\(port)",
+        transport: trunk.transport, context: trunk.context, sources: trunk.sources)
+      planned.isTrusted = trunk.trusted
+      planned.remotePartyID = trunk.remotePartyID
+      trunks.append(planned)
     }
     return Directory(users: accounts, access: access, trunks: trunks)
   }
