@@ -85,6 +85,34 @@ struct ScenarioProxyTests {
     world.expectNothingLeft(records: 1)
   }
 
+  @Test("RFC 3327 §5.3: a proxy that has hung up is connected to again where its Path says, at its own host only")
+  func reconnect() {
+    let world = World()
+    func hop(_ path: String, connection: UInt64 = 0, transport: Transport = .tcp) -> Endpoint {
+      world.server.shards[0].route(
+        to: Binding(
+          contact: Array("sip:a@10.0.0.5".utf8)[...], expires: 4_000_000_000, callID: [1], cseq: 1,
+          flow: Flow(
+            transport: transport, listener: 0, connection: connection, remote: Endpoint("192.0.2.9:45678")!,
+            local: ServerNode.address), path: [Array(path.utf8)])
+      ).flow.remote
+    }
+    #expect(hop("<sip:t@192.0.2.9:5070;transport=tcp;lr>") == Endpoint("192.0.2.9:5070"))
+    #expect(hop("<sip:192.0.2.9;lr>") == Endpoint("192.0.2.9:5060"))
+    #expect(hop("<sip:198.18.0.1;lr>") == Endpoint("192.0.2.9:45678"))
+    #expect(hop("<sip:192.0.2.9:5070;lr>", connection: 7) == Endpoint("192.0.2.9:45678"))
+    #expect(hop("<sip:192.0.2.9:5070;lr>", transport: .udp) == Endpoint("192.0.2.9:45678"))
+  }
+
+  @Test("RFC 3261 §19.1.1: headers of a contact are in no Request-URI")
+  func headersInContact() {
+    let world = World()
+    let binding = Binding(
+      contact: Array("sip:a?b@10.0.0.5;x=y?Route=%3Csip:198.18.0.1%3E".utf8)[...], expires: 4_000_000_000, callID: [1],
+      cseq: 1, flow: RegistrarTests.flow())
+    #expect(text(world.server.shards[0].route(to: binding).uri) == "sip:a?b@10.0.0.5;x=y")
+  }
+
   private static func bindings(_ flows: [(RawPeer, Int64)]) -> [(user: [UInt8], binding: Binding)] {
     flows.enumerated().map { index, flow in
       (

@@ -1,3 +1,4 @@
+import NetCore
 import SIPDialog
 import SIPMessage
 
@@ -32,6 +33,22 @@ enum BindingFork {
 }
 
 extension CallShard {
+  /// By the flow of its REGISTER, through the proxies of its Path. A proxy that has closed its connection is connected
+  /// to again where its Path says, if that is the host it came from: nobody may send our calls to a third one.
+  func route(to binding: Binding) -> Route {
+    var route = Route(uri: Array(binding.contact), flow: binding.flow, path: binding.path)
+    // RFC 3261 §19.1.1: headers have no place in a Request-URI.
+    if route.uri.contains(UInt8(ascii: "?")), let part = (try? URI(parsing: route.uri[...]))?.headersPart {
+      route.uri.removeSubrange((part.startIndex - 1)...)
+    }
+    if let first = binding.path.first, route.flow.connection == 0, route.flow.transport.isReliable,
+      let proxy = (try? NameAddress(parsing: first[...]))?.uri, IPAddress(bytes: proxy.host) == route.flow.remote.ip
+    {
+      route.flow.remote = Endpoint(route.flow.remote.ip, proxy.port ?? (route.flow.transport == .tls ? 5061 : 5060))
+    }
+    return route
+  }
+
   /// 430 Flow Failed: the proxy next to the phone has lost it (RFC 5626 §5.3). That binding is of no more use; the next
   /// flow of the instance rings, if there is one. The caller learns no more than that the user is not there.
   func flowIsGone(_ leg: Leg) {

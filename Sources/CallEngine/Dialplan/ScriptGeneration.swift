@@ -55,6 +55,8 @@ final class ScriptTask {
     case timer(LuaFlat)
     /// Audio that ends by itself.
     case played(token: UInt32)
+    /// That the 200 leaves.
+    case accepted
     /// Nothing but the hang-up.
     case hangup
     /// Its burst is over; resumed without values.
