@@ -105,7 +105,7 @@ struct KeepaliveTests {
     let world = world(.crlf)
     let nat = Endpoint("203.0.113.50:31000")!
     world.server.services.bindings.load([binding(1000, nat)])
-    world.run(65)
+    world.run(70)
     let before = pings(world, to: nat).count
     #expect(before >= 2)
     world.server.reload(World.plain) { $0.keepalive.interval = .zero }
@@ -113,7 +113,7 @@ struct KeepaliveTests {
     #expect(pings(world, to: nat).count <= before + 1)
     world.server.reload(World.plain) { $0.keepalive.interval = .seconds(30) }
     let off = pings(world, to: nat).count
-    world.run(65)
+    world.run(70)
     #expect(pings(world, to: nat).count >= off + 2)
   }
 

@@ -110,6 +110,8 @@ struct ScenarioIdentityTests {
     let stranger = try outgoing(trusted: false)
     #expect(!stranger.has(.pAssertedIdentity) && text(stranger.from.uri.user) == "1000")
     #expect(!(try outgoing(trusted: false, "Privacy: id")).has(.pAssertedIdentity))
+    let script = try outgoing(trusted: false, script: "call:dial({ 'trunk/out/4930', pai = '5000' })")
+    #expect(text(script.first(.pAssertedIdentity)) == "<sip:5000@nightjar.example>")
   }
 
   @Test("RFC 3325 §6: a preferred identity is followed where it is the user's own, and never passed on")

@@ -50,7 +50,7 @@ extension CallerIdentity {
   ///   not trusted only the From is.
   /// - Who asks not to be shown (`Privacy: id` or `user`, or a From that is anonymous already) has an anonymous From;
   ///   then he is asserted only where the callee is trusted to keep it, and is asked to (RFC 3325 §7).
-  /// - A stranger gets no assertion.
+  /// - A stranger gets no assertion but the script's own.
   ///
   /// The host of every address is `domain`: where the caller really is stays with us.
   public static func outgoing(
@@ -63,10 +63,10 @@ extension CallerIdentity {
     let hidden = privacy.hidesCaller || (said.isAnonymous && from == nil && !privacy.isNone)
 
     var identities: [[UInt8]] = []
-    if calleeIsStranger {
-      identities = []
-    } else if let asserted, let name = CallerName(script: asserted) {
+    if let asserted, let name = CallerName(script: asserted) {
       identities = [name.value(domain: domain)]
+    } else if calleeIsStranger {
+      identities = []
     } else if let identity {
       let name =
         preferred(invite, identity)

@@ -35,8 +35,10 @@ struct Keepalives {
   /// OPTIONS in a row without any answer, by user and contact; only of those that have failed.
   var failures: [[UInt8]: Int] = [:]
 
-  /// How long a turn is: short where there are many.
-  static func turn(users: Int) -> Instant.Span { users > 500 ? .milliseconds(100) : .milliseconds(1000) }
+  /// How long a turn is: short where there are many, and an idle server sleeps.
+  static func turn(users: Int) -> Instant.Span {
+    users == 0 ? .milliseconds(5000) : users <= 500 ? .milliseconds(1000) : .milliseconds(100)
+  }
 
   /// How many users have their turn now.
   mutating func take(users: Int, turn: Instant.Span, interval: Instant.Span) -> Int {
