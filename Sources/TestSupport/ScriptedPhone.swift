@@ -151,7 +151,9 @@ public final class ScriptedPhone: SimulatedNode {
 
   var now: Instant { clock.now }
   var flow: Flow { Flow(transport: .udp, listener: 0, remote: server, local: endpoint) }
-  var contact: String { "<sip:\(user)@\(endpoint)>" }
+  /// Behind the address in Contact, as in `;reg-id=1`.
+  public var contactParameters = ""
+  var contact: String { "<sip:\(user)@\(endpoint)>\(contactParameters)" }
   var sentBy: Bytes { Array(endpoint.description.utf8)[...] }
 
   func newCallID() -> [UInt8] {

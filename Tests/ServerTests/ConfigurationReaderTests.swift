@@ -24,6 +24,8 @@ struct ConfigurationReaderTests {
     #expect(c.sip.shards == 0)
     #expect(c.sip.sessionExpires == 1800 && c.sip.minSE == 90)
     #expect(c.sip.tls == .init())
+    #expect(c.sip.localNetworks == [])
+    #expect(c.sip.nat == KeepaliveSettings(interval: .seconds(30 as Int64), method: .crlf))
     #expect(c.media.addresses.map(\.description) == ["127.0.0.1", "::1"])
     #expect(c.media.ports == 10000...31999)
     #expect(c.media.timeout == .seconds(60 as Int64))

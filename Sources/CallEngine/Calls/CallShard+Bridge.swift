@@ -90,7 +90,7 @@ extension CallShard {
     let previous = leg.localSDP.flatMap { try? SessionDescription(parsing: $0[...]) }
     guard
       let built = try? OfferAnswerSDP.relayedOffer(
-        from: remote.session, audio: remote.audio, address: described(port), port: port.rtpPort,
+        from: remote.session, audio: remote.audio, address: described(port, for: leg), port: port.rtpPort,
         session: leg.description.identity, previous: previous)
     else { return nil }
     leg.saved = leg.description

@@ -88,7 +88,7 @@ extension CallShard {
     guard let port = leg.port else { return nil }
     guard let offer = leg.remote else {
       return OfferAnswerSDP.offer(
-        codecs: Array(audio.codecs), telephoneEvent: audio.telephoneEvent, address: described(port),
+        codecs: Array(audio.codecs), telephoneEvent: audio.telephoneEvent, address: described(port, for: leg),
         port: port.rtpPort, session: leg.description.identity)
     }
     return relayedAnswer(to: leg, offer: offer, from: audio)

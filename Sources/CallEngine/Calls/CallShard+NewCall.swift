@@ -12,6 +12,9 @@ extension CallShard {
     }
     guard let admitted = admit(id, message) else { return }
     guard let script else { return reply(id, message, 404, cause: .unallocatedNumber) }
+    if message.has(.privacy), let unmet = Privacy(message).unmet {
+      return reply(id, message, 500, "Privacy \(String(decoding: unmet, as: UTF8.self)) is not possible")
+    }
     guard isLongEnough(id, message, nil) else { return }
     let replaced = replaces(id, message, admitted)
     if case .refused = replaced { return }
@@ -46,6 +49,7 @@ extension CallShard {
     leg.serverInvite = id
     leg.remote = offer
     leg.use = use
+    leg.isDirect = message.hasOneVia
     if offer != nil { _ = leg.offers.receiveOffer() }
     call.caller = leg
     do {

@@ -206,6 +206,7 @@ extension CallShard {
     case 10: trunkTimer(token)
     case 12: transferTimer(token)
     case 14: if token.which == 0 { resolveTimedOut(token) } else { hopTimedOut(token) }
+    case 15: keepaliveTurn()
     default:
       taskTimer(token)
     }

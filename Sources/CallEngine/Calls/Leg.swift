@@ -72,6 +72,8 @@ final class Leg {
   var sent: SentInvite?
   /// A phone that registered: requests go where its REGISTER came from.
   var isBinding = false
+  /// No proxy stands between us and the phone: where its messages come from, it is.
+  var isDirect = false
   /// Other servers of the same target (RFC 3263 §4.3).
   var hops: HopList?
   /// Its Contact is being looked up: ACK and BYE wait for that.

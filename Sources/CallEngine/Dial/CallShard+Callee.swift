@@ -29,7 +29,7 @@ extension CallShard {
     switch target.place {
     case .user: return .none
     case .binding(_, let binding):
-      return .known(Route(uri: Array(binding.contact), flow: binding.flow, path: binding.path))
+      return .known(route(to: binding))
     case .trunk(let name, let number):
       guard let trunk = directory.trunk(named: name) else { return .none }
       let uri = trunk.uri(user: number)
@@ -54,7 +54,8 @@ extension CallShard {
     guard let remote = call.caller.remote else {
       return leg.description.update(
         OfferAnswerSDP.offer(
-          codecs: [.pcmu, .pcma], address: described(port), port: port.rtpPort, session: leg.description.identity))
+          codecs: [.pcmu, .pcma], address: described(port, for: leg), port: port.rtpPort,
+          session: leg.description.identity))
     }
     // What we promised, or will promise, the caller stands first (RFC 3264 §6.1: the answerer prefers it).
     let first =
@@ -62,7 +63,7 @@ extension CallShard {
       ?? (dial.ringback.policy.generatesAudio ? generable(remote.audio) : nil)
     guard
       let sdp = try? OfferAnswerSDP.relayedOffer(
-        from: remote.session, audio: remote.audio, address: described(port), port: port.rtpPort,
+        from: remote.session, audio: remote.audio, address: described(port, for: leg), port: port.rtpPort,
         session: leg.description.identity, codecs: codecs, first: first, direction: call.isTransfer ? .sendrecv : nil)
     else { return nil }
     return leg.description.update(sdp)
@@ -74,7 +75,8 @@ extension CallShard {
     again: SentInvite? = nil
   ) {
     let (id, branch) = table.reserveClient()
-    let caller = identity(of: call, target: target)
+    let trust = trust(in: target)
+    let caller = identity(of: call, target: target, trust)
     var writer = MessageWriter(capacity: 704 + 2 * route.uri.count + caller.from.count + body.count)
     writer.requestLine(.invite, uri: route.uri[...])
     via(&writer, leg.flow, branch)
@@ -107,12 +109,12 @@ extension CallShard {
     writer.header(.contact, contact(of: leg.flow, isSecure: route.uri.starts(with: "sips:".utf8)))
     writer.header(.allow, CallShard.allow)
     sessionOffer(&writer, leg)
-    for value in caller.assertedIdentities { writer.header(.pAssertedIdentity, value[...]) }
-    if let privacy = caller.privacy { writer.header(.privacy, privacy[...]) }
     var changes = call.headers
+    if caller.hidesDetails { hideDetails(&changes) }
     for header in dial.options.headers { changes.set(header.name, header.value) }
     for header in target.headers { changes.set(header.name, header.value) }
     for name in target.remove { changes.remove(name) }
+    writeIdentity(&writer, caller, target, call, trust, changes: changes)
     passHeaders(&writer, from: call.invite, changes: changes)
     writer.copyAll(.referredBy, from: call.invite)
     writer.finish(body: body[...], contentType: "application/sdp")
@@ -185,13 +187,6 @@ extension CallShard {
     writer.append(";branch=z9hG4bK" as StaticString)
     branch.write(into: &writer.bytes)
     writer.append(";rport\r\n" as StaticString)
-  }
-
-  private func identity(of call: Call, target: DialTarget) -> CallerIdentity.Outgoing {
-    CallerIdentity.outgoing(
-      invite: call.invite, account: call.account, trusted: call.trunk != nil || call.account == nil,
-      domain: settings.domain, override: target.from,
-      asserted: target.asserted, privacy: target.privacy, calleeIsTrusted: target.isTrunk)
   }
 
   // MARK: the callee answers

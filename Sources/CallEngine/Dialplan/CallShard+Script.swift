@@ -12,6 +12,7 @@ extension CallShard {
     directory = generation.directory
     table.large.limit = settings.datagramLimit
     table.large.streams = settings.largeRequestStreams
+    startKeepalives()
     guard let loaded = generation.vm?.take() else {
       if let old = script, generation.vm == nil {
         old.isRetired = true

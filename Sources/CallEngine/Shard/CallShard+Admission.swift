@@ -114,10 +114,12 @@ extension CallShard {
           binding.writeContact(nowSeconds: seconds, into: &writer)
           writer.endLine()
         }
+        self.registered(message, &writer)
       }
     case .failure(let status, let reason, let minExpires):
       reply(id, message, status, reason) { writer in
         if let minExpires { writer.header(.minExpires, number: minExpires) }
+        if status == 420 { writer.header(.unsupported, "path" as StaticString) }
       }
     }
   }

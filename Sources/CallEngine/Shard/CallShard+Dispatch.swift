@@ -70,6 +70,7 @@ extension CallShard {
     var list: [UInt8] = []
     for name in [HeaderName.require, .proxyRequire] {
       for tag in message.values(name) where !CallShard.optionTags.contains(where: tag.equalsIgnoringCase) {
+        if message.method == .register, CallShard.isRegistrarTag(tag) { continue }
         if !list.isEmpty { list += Array(", ".utf8) }
         list += tag
       }
@@ -94,6 +95,7 @@ extension CallShard {
     case .ok: if message.method == .invite || message.method == .update { aimAgain(leg) }
     default: return reply(id, message, 500) { $0.header(.retryAfter, number: 1) }
     }
+    if message.flow != leg.dialog!.flow { follow(message, leg) }
     switch message.method {
     case .invite: reinvite(id, message, leg)
     case .bye: bye(id, message, leg)

@@ -41,6 +41,8 @@ public final class CallShard {
   /// Ports given back whose counters are still to come.
   var statisticsOwners: [MediaEndpointID: (slot: UInt32, generation: UInt32, role: Leg.Role, codec: String)] =
     [:]
+  /// Turns of the server's keep-alives; only shard 0 takes them.
+  var keepalives = Keepalives()
   var draining: (@Sendable () -> Void)?
   /// Coroutines whose values are there, resumed once the present input is worked off.
   var ready: [(slot: UInt32, generation: UInt32)] = []

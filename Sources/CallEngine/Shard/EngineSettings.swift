@@ -16,8 +16,13 @@ public struct EngineSettings: Sendable {
     let contact: [UInt8]
     /// `<sips:host:port>`, where TLS is underneath: for a dialog that `sips` made; else as `contact`.
     let secureContact: [UInt8]
+    /// The same for peers of `sip.local_networks`, who reach us without the NAT in front.
+    let nearSentBy: [UInt8]
+    let nearContact: [UInt8]
+    let nearSecureContact: [UInt8]
 
-    public init(transport: Transport, local: Endpoint, advertised: Endpoint? = nil) {
+    /// - Parameter near: what peers in our own networks are told; nil: `local`.
+    public init(transport: Transport, local: Endpoint, advertised: Endpoint? = nil, near: Endpoint? = nil) {
       self.transport = transport
       self.local = local
       self.advertised = advertised ?? local
@@ -27,6 +32,9 @@ public struct EngineSettings: Sendable {
       // RFC 3261 §26.2.2: with sips, transport=tls is of no use, and deprecated.
       let secure = transport == .wss ? ";transport=ws" : ""
       secureContact = transport.isSecure ? Array("<sips:\(self.advertised)\(secure)>".utf8) : contact
+      nearSentBy = Array((near ?? local).description.utf8)
+      nearContact = Array("<sip:\(near ?? local)\(parameter)>".utf8)
+      nearSecureContact = transport.isSecure ? Array("<sips:\(near ?? local)\(secure)>".utf8) : nearContact
     }
   }
 
@@ -46,6 +54,10 @@ public struct EngineSettings: Sendable {
   public var mediaFamilies: [IPAddress.Family] = [.v4, .v6]
   /// What SDP says instead of the address of the socket, one a family (`sip.advertise`).
   public var advertisedMedia: [IPAddress] = []
+  /// Networks on our side of the NAT: their peers are told the local addresses.
+  public var localNetworks: [SourceNetwork] = []
+  /// What phones behind NAT are sent so that they stay reachable; not at all by default.
+  public var keepalive = KeepaliveSettings()
   /// Without RTP for so long an active call is ended; zero is never.
   public var mediaTimeout: Instant.Span = .seconds(60)
   public var holdTimeout: Instant.Span = .zero
@@ -68,6 +80,11 @@ public struct EngineSettings: Sendable {
     self.domain = domain
     domainOctets = Array(domain.utf8)
     self.ownAddresses = ownAddresses
+  }
+
+  /// True for a peer that needs no advertised address.
+  func isNear(_ peer: IPAddress) -> Bool {
+    !localNetworks.isEmpty && localNetworks.contains { $0.contains(peer.unmapped) }
   }
 
   /// The listener that requests to `peer` leave by: of its transport and family, else none.

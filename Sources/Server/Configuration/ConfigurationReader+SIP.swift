@@ -1,3 +1,4 @@
+import CallEngine
 import Foundation
 import NetCore
 import SIPDigest
@@ -21,6 +22,20 @@ extension ConfigurationReader {
       if sip.listen.count > 64 { section.place.fail("more than 64 addresses in listen") }
       section.read("domain", into: &sip.domain) { $0.domainName() }
       section.read("advertise", into: &sip.advertise) { $0.addressPerFamily() }
+      section.read("local_networks", into: &sip.localNetworks) { $0.networks() }
+      section.section("nat") { nat in
+        nat.read("keepalive", into: &sip.nat.interval) { value in
+          guard let seconds = value.number() else { return nil }
+          guard seconds == 0 || (5...600).contains(seconds) else {
+            value.fail("from 5 to 600 seconds, or 0 for none")
+            return nil
+          }
+          return .seconds(seconds)
+        }
+        nat.read("method", into: &sip.nat.method) { value in
+          value.word(of: ["crlf", "options"], what: "method").map { $0 == "options" ? .options : .crlf }
+        }
+      }
       section.section("auth") { auth in
         auth.read("algorithms", into: &sip.algorithms) { algorithms($0) }
       }
@@ -123,6 +138,11 @@ extension ConfigurationReader {
       section.read("sources", into: &trunk.sources) { $0.networks() }
       section.read("max_calls", into: &trunk.maxCalls) { $0.integer(in: 0...1_000_000) }
       section.read("calls_per_second", into: &trunk.callsPerSecond) { $0.number() }
+      section.read("trusted", into: &trunk.trusted) { $0.boolean() }
+      section.read("remote_party_id", into: &trunk.remotePartyID) { $0.boolean() }
+      if trunk.remotePartyID, !trunk.trusted {
+        section.place.fail("remote_party_id is for a trusted trunk: an untrusted one is not told who calls")
+      }
       if (trunk.username == nil) != (trunk.password == nil) {
         section.place.fail("username and password belong together: give both or neither")
       }

@@ -23,6 +23,9 @@ import Yams
 /// | `sip.udp_limit` | 0, 500…65507 | 1300 | longer requests go by TCP; 0: none |
 /// | `sip.session_expires` | 0, 90…86400 | 1800 | seconds without a refresh after which a call is over (RFC 4028); 0: not asked for |
 /// | `sip.min_se` | 90…86400 | 90 | the least that a peer may ask for, in seconds |
+/// | `sip.local_networks` | address or CIDR, or a list | `[]` | peers that are told the local addresses, not `advertise` |
+/// | `sip.nat.keepalive` | 5…600 seconds, or 0 | 30 | between two keep-alives to a phone behind NAT; 0: none |
+/// | `sip.nat.method` | `crlf`, `options` | `crlf` | what it is sent |
 /// | `sip.shards` | 0…128 | 0 | event loops that run calls; 0: half of the cores, at least one |
 /// | `dns.servers` | `ADDRESS` or `ADDRESS:PORT`, or a list | `[]` | empty: those of `/etc/resolv.conf` |
 /// | `dns.timeout` | seconds, 0.05…30 | 1 | until the next server is asked; the double in each further round |
@@ -51,6 +54,8 @@ import Yams
 /// | `users[].caller_id.name`, `.number` | text | null | what a From that is not his own becomes |
 /// | `registrar.min_expires`, `.max_expires` | seconds | 60, 3600 | |
 /// | `registrar.max_contacts` | 1…1000 | 10 | a user |
+/// | `registrar.path` | `accept`, `strict` | `accept` | a REGISTER with Path but without `Supported: path`: strict: 420 |
+/// | `registrar.service_route` | `<sip:…;lr>`, or a list | `[]` | Service-Route of the 200 to a REGISTER |
 /// | `access[].source` | address or CIDR, or a list | required | the first match decides |
 /// | `access[].context` | text | `public` | |
 /// | `access[].authenticate` | truth value | true | |
@@ -70,6 +75,8 @@ import Yams
 /// | `trunks[].sources` | address or CIDR, or a list | `[]` | where its calls come from; matched before `access` |
 /// | `trunks[].max_calls` | number | 0 | both directions; 0: no limit |
 /// | `trunks[].calls_per_second` | number | 0 | to it; 0: no limit |
+/// | `trunks[].trusted` | truth value | true | RFC 3325: it may assert who calls, and is told |
+/// | `trunks[].remote_party_id` | truth value | false | Remote-Party-ID to it, and from it |
 /// | `storage.url` | `sqlite:PATH` | `sqlite:data/nightjar.db` | `sqlite::memory:` keeps nothing |
 /// | `records.csv`, `records.json` | path | null | files beside the database: CSV, JSON lines |
 /// | `records.keep_days` | 0…36500 | 90 | 0: for ever |

@@ -62,6 +62,10 @@ extension ServerConfiguration {
     public var sessionExpires = 1800
     /// The least that a peer may ask for, in seconds.
     public var minSE = 90
+    /// On our side of the NAT that `advertise` is for.
+    public var localNetworks: [SourceNetwork] = []
+    /// For phones behind NAT.
+    public var nat = KeepaliveSettings(interval: .seconds(30 as Int64), method: .crlf)
     /// Event loops that run calls; 0: half of the cores, at least one.
     public var shards = 0
   }
@@ -191,6 +195,9 @@ extension ServerConfiguration {
     public var minExpires = 60
     public var maxExpires = 3600
     public var maxContacts = 10
+    public var path = PathPolicy.accept
+    /// Whole values, as `<sip:edge.example.org;lr>`.
+    public var serviceRoutes: [String] = []
   }
 
   /// The first rule whose source holds the peer's address decides.
@@ -232,6 +239,10 @@ extension ServerConfiguration {
     public var maxCalls = 0
     /// 0: no limit.
     public var callsPerSecond = 0.0
+    /// What it asserts of callers is believed, and it is told who calls (RFC 3325).
+    public var trusted = true
+    /// It speaks Remote-Party-ID.
+    public var remotePartyID = false
   }
 
   public struct Storage: Sendable, Equatable {

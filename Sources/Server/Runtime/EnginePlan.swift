@@ -17,14 +17,19 @@ enum EnginePlan {
       if !own.contains(reachable) { own.append(reachable) }
       let said = advertise.first { $0.family == ip.family } ?? reachable
       return EngineSettings.Listener(
-        transport: listener.transport, local: listener.endpoint, advertised: Endpoint(said, listener.endpoint.port))
+        transport: listener.transport, local: listener.endpoint, advertised: Endpoint(said, listener.endpoint.port),
+        near: Endpoint(reachable, listener.endpoint.port))
     }
     var settings = EngineSettings(listeners: list, domain: configuration.sip.domain, ownAddresses: own)
     settings.datagramLimit = configuration.sip.datagramLimit
     settings.registrar.minExpires = configuration.registrar.minExpires
     settings.registrar.maxExpires = configuration.registrar.maxExpires
     settings.registrar.maxContacts = configuration.registrar.maxContacts
+    settings.registrar.path = configuration.registrar.path
+    settings.registrar.serviceRoutes = configuration.registrar.serviceRoutes.map { Array($0.utf8) }
     settings.advertisedMedia = advertise
+    settings.localNetworks = configuration.sip.localNetworks
+    settings.keepalive = configuration.sip.nat
     settings.mediaFamilies = configuration.media.addresses.map(\.family)
     settings.sessionExpires = UInt32(clamping: configuration.sip.sessionExpires)
     settings.minSE = UInt32(clamping: configuration.sip.minSE)
@@ -77,6 +82,8 @@ enum EnginePlan {
         peer: trunk.verifiesTLS ? PeerName(host: trunk.host) ?? .byAddress : .anyone, context: trunk.context,
         sources: trunk.sources, plan: plan(trunk))
       one.isTransportFixed = trunk.transport != nil
+      one.isTrusted = trunk.trusted
+      one.remotePartyID = trunk.remotePartyID
       trunks.append(one)
     }
     return Directory(users: accounts, access: access, trunks: trunks)
