@@ -18,6 +18,8 @@ public struct ShardGroupConfiguration: Sendable {
   public var timerGranularity = Instant.Span.milliseconds(10)
   public var datagrams = DatagramOptions()
   public var streams = StreamOptions()
+  /// Nothing is read from these, and no connection taken.
+  public var bans = SourceBans()
 
   public init(listen: [ListenAddress], shards: Int = 1) {
     self.listen = listen

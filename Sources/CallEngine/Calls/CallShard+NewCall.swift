@@ -11,6 +11,10 @@ extension CallShard {
       return reply(id, message, 503) { $0.header(.retryAfter, number: 5) }
     }
     guard let admitted = admit(id, message) else { return }
+    if isLoop(message) { return reply(id, message, 482) }
+    guard CallShard.readsDescriptions(message) else {
+      return reply(id, message, 406) { $0.header(.accept, "application/sdp" as StaticString) }
+    }
     guard let script else { return reply(id, message, 404, cause: .unallocatedNumber) }
     var offer: RemoteDescription?
     if !message.body.isEmpty {
@@ -100,7 +104,11 @@ extension CallShard {
   func acknowledged(_ message: Message) {
     guard let leg = leg(tag: message.toTag), let dialog = leg.dialog,
       dialog.callID.elementsEqual(message.callID), message.fromTag.map({ dialog.remoteTag.elementsEqual($0) }) ?? false
-    else { return services.counters.add(.strayRequests) }
+    else {
+      // The ACK of what was refused without a transaction names nothing, and that is well.
+      if let tag = message.toTag, Token(hex: tag)?.slot == CallShard.noSlot { return }
+      return services.counters.add(.strayRequests)
+    }
     if let waiting = leg.unacknowledged {
       leg.unacknowledged = nil
       table.acknowledged(waiting, wheel: &wheel)

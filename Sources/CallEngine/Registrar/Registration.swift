@@ -58,6 +58,10 @@ struct Registration {
     } catch {
       throw request.all(.contact).contains(where: isStar) ? badStar : error
     }
+    // One REGISTER may take all that a user has and set as many anew; each of more would be compared with each.
+    guard addresses.count <= 2 * settings.maxContacts else {
+      throw SIPError(status: 403, reason: "Too Many Contacts", section: "RFC 3261 §10.3")
+    }
     var list: [Contact] = []
     list.reserveCapacity(addresses.count)
     for address in addresses { list.append(try contact(address, request, default: header, settings)) }

@@ -44,6 +44,9 @@ public final class CallShard {
   /// VMs of generations that no call runs any more; closed on another thread.
   var retired: [VMHandoff] = []
   var random: TokenMint
+  /// Of strangers' requests (`CallShard+Door.swift`).
+  var meter: RequestMeter
+  var visitor: Visitor?
   /// In tokens that name no leg.
   static let noSlot: UInt32 = 0xff_ffff
 
@@ -57,6 +60,7 @@ public final class CallShard {
     table = TransactionTable(shard: shard, timers: timers)
     var system = SystemRandomNumberGenerator()
     random = TokenMint(key: (system.next(), system.next()))
+    meter = RequestMeter(key: (system.next(), system.next()))
     adopt(generation)
   }
 
@@ -66,8 +70,10 @@ public final class CallShard {
     self.now = now
     if services.trace.isOn { trace(message, sent: false) }
     services.counters.add(message.isRequest ? .requests : .responses)
+    if message.isRequest, isTurnedAway(message) { return }
     table.receive(message, now: now, wheel: &wheel)
     settle()
+    visitor = nil
   }
 
   public func handle(_ input: ShardInput, now: Instant) {

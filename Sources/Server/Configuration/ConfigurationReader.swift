@@ -47,6 +47,12 @@ import Yams
 /// | `trunks[].sources` | address or CIDR, or a list | `[]` | where its calls come from; matched before `access` |
 /// | `trunks[].max_calls` | number | 0 | 0: no limit † |
 /// | `trunks[].calls_per_second` | number | 0 | 0: no limit † |
+/// | `limits.requests_per_second` | number | 100 | requests of strangers from one source; 0: no limit |
+/// | `limits.burst` | 1…1000000 | 1000 | as many may come at once |
+/// | `limits.ban.failures` | 0…1000000 | 20 | wrong credentials until a source is banned; 0: never |
+/// | `limits.ban.window` | seconds | 300 | in which so many have to come |
+/// | `limits.ban.duration` | seconds | 900 | how long nothing is read from there |
+/// | `limits.ban.never` | address or CIDR, or a list | `[]` | besides the sources of trunks |
 /// | `storage.url` | `sqlite:PATH` | `sqlite:data/nightjar.db` | `sqlite::memory:` keeps nothing |
 /// | `records.csv`, `records.json` | path | null | files beside the database: CSV, JSON lines |
 /// | `records.keep_days` | 0…36500 | 90 | 0: for ever |
@@ -105,6 +111,7 @@ public enum ConfigurationReader {
       readRegistrar(section, into: &configuration.registrar)
       readAccess(section, into: &configuration.access)
       readTrunks(section, into: &configuration.trunks)
+      readLimits(section, into: &configuration.limits)
       readDaemon(section, into: &configuration)
       section.finish()
     }
