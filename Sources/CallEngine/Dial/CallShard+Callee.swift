@@ -81,7 +81,7 @@ extension CallShard {
     writer.requestLine(.invite, uri: route.uri[...])
     via(&writer, leg.flow, branch)
     for path in route.path { writer.header(.route, path[...]) }
-    writer.header(.maxForwards, number: max(0, (call.invite.maxForwards ?? 70) - 1))
+    writer.header(.maxForwards, number: CallShard.hopsLeft(after: call.invite))
     writer.begin(.from)
     let from = writer.count
     writer.append(caller.from)

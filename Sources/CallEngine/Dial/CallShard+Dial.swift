@@ -174,7 +174,8 @@ extension CallShard {
     if call.transfer != nil { transferRings(call, message.status) }
     if dial.firstRing == nil { dial.firstRing = now }
     var hasSDP = false
-    if isHeard(leg, message), let early = try? description(in: message) {
+    // What cannot be negotiated is a ring and no more: the next one may be better (RFC 3264 §6, RFC 3960 §3).
+    if isHeard(leg, message), let early = try? description(in: message), hasOfferedCodec(early.audio, leg) {
       hasSDP = true
       leg.earlyTag = earlyTag(of: message.toTag ?? [])
       leg.remote = early
@@ -186,6 +187,11 @@ extension CallShard {
     hear(
       dial.ringback.provisional(
         message.status, leg: Int(leg.token.slot), hasSDP: hasSDP, alone: dial.ringing.count == 1), call, dial)
+  }
+
+  private func hasOfferedCodec(_ answer: AudioStream, _ leg: Leg) -> Bool {
+    guard let offered = leg.localAudio else { return false }
+    return answer.codecs.contains { $0.match(in: offered.codecs) != nil }
   }
 
   private func failed(_ leg: Leg, _ message: Message) {

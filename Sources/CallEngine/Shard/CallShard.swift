@@ -54,6 +54,9 @@ public final class CallShard {
   var random: TokenMint
   /// Ends of bridges to other calls.
   var transfers = TransferState()
+  /// Of strangers' requests (`CallShard+Door.swift`).
+  var meter: RequestMeter
+  var visitor: Visitor?
   /// In tokens that name no leg.
   static let noSlot: UInt32 = 0xff_ffff
 
@@ -68,6 +71,7 @@ public final class CallShard {
     self.timers = timers
     var system = SystemRandomNumberGenerator()
     random = TokenMint(key: (system.next(), system.next()))
+    meter = RequestMeter(key: (system.next(), system.next()))
     adopt(generation)
     keepTrunks()
   }
@@ -78,8 +82,10 @@ public final class CallShard {
     self.now = now
     if services.trace.isOn { trace(message, sent: false) }
     services.counters.add(message.isRequest ? .requests : .responses)
+    if message.isRequest, isTurnedAway(message) { return }
     table.receive(message, now: now, wheel: &wheel)
     settle()
+    visitor = nil
   }
 
   public func handle(_ input: ShardInput, now: Instant) {

@@ -50,6 +50,7 @@ public struct EngineSettings: Sendable {
   /// The session timer that we ask for, and the least that we take (RFC 4028), in seconds; 0: we ask for none.
   public var sessionExpires: UInt32 = 1800
   public var minSE: UInt32 = 90
+  public var abuse = AbuseSettings()
   /// Where RTP can be received, one a family.
   public var mediaFamilies: [IPAddress.Family] = [.v4, .v6]
   /// What SDP says instead of the address of the socket, one a family (`sip.advertise`).

@@ -77,6 +77,12 @@ import Yams
 /// | `trunks[].calls_per_second` | number | 0 | to it; 0: no limit |
 /// | `trunks[].trusted` | truth value | true | RFC 3325: it may assert who calls, and is told |
 /// | `trunks[].remote_party_id` | truth value | false | Remote-Party-ID to it, and from it |
+/// | `limits.requests_per_second` | number | 100 | requests of strangers from one source; 0: no limit |
+/// | `limits.burst` | 1…1000000 | 1000 | as many may come at once |
+/// | `limits.ban.failures` | 0…1000000 | 20 | wrong credentials until a source is banned; 0: never |
+/// | `limits.ban.window` | seconds | 300 | in which so many have to come |
+/// | `limits.ban.duration` | seconds | 900 | how long nothing is read from there |
+/// | `limits.ban.never` | address or CIDR, or a list | `[]` | besides the sources of trunks |
 /// | `storage.url` | `sqlite:PATH` | `sqlite:data/nightjar.db` | `sqlite::memory:` keeps nothing |
 /// | `records.csv`, `records.json` | path | null | files beside the database: CSV, JSON lines |
 /// | `records.keep_days` | 0…36500 | 90 | 0: for ever |
@@ -136,6 +142,7 @@ public enum ConfigurationReader {
       readRegistrar(section, into: &configuration.registrar)
       readAccess(section, into: &configuration.access)
       readTrunks(section, listening: configuration.sip.listen, into: &configuration.trunks)
+      readLimits(section, into: &configuration.limits)
       readDaemon(section, into: &configuration)
       section.finish()
     }

@@ -20,6 +20,7 @@ public struct ServerConfiguration: Sendable, Equatable {
   public var registrar = Registrar()
   public var access: [AccessRule] = []
   public var trunks: [Trunk] = []
+  public var limits = AbuseSettings()
   public var storage: Storage
   public var records = Records()
   public var control: Control

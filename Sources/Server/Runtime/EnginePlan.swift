@@ -27,6 +27,7 @@ enum EnginePlan {
     settings.registrar.maxContacts = configuration.registrar.maxContacts
     settings.registrar.path = configuration.registrar.path
     settings.registrar.serviceRoutes = configuration.registrar.serviceRoutes.map { Array($0.utf8) }
+    settings.abuse = configuration.limits
     settings.advertisedMedia = advertise
     settings.localNetworks = configuration.sip.localNetworks
     settings.keepalive = configuration.sip.nat

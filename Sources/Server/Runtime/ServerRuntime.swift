@@ -109,9 +109,9 @@ final class ServerRuntime: Sendable {
         "the limit of open files leaves fewer media ports than media.ports has",
         metadata: ["pairs": "\(media.capacity)", "configured": "\(media.pairsInRange)"])
     }
-    let group = try await ShardGroup<EngineDriver>.start(
-      EnginePlan.transport(configuration, listen: planned, shards: shards, tls: tls), logger: logger
-    ) { seat in
+    var transport = EnginePlan.transport(configuration, listen: planned, shards: shards, tls: tls)
+    transport.bans = services.abuse.bans
+    let group = try await ShardGroup<EngineDriver>.start(transport, logger: logger) { seat in
       var generation = generations.take(Int(seat.shard))
       generation.settings = EnginePlan.settings(configuration, listeners: seat.listeners)
       let shard = CallShard(
