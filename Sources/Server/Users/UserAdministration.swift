@@ -1,4 +1,5 @@
 public import CallEngine
+import DialplanCheck
 import SIPDigest
 public import Storage
 
