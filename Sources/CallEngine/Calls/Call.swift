@@ -26,6 +26,8 @@ final class Call {
   var bridged: Leg?
   var dial: Dial?
   var attempts: [CallAttempt] = []
+  /// Dials that ended with a 3xx: what the script dials next is where the callee sent the call, as far as others know.
+  var forwardings: [Forwarding] = []
 
   /// Why and by whom the call ended; set once.
   var hangup: Hangup?

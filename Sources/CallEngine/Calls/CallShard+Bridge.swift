@@ -90,7 +90,7 @@ extension CallShard {
     let previous = leg.localSDP.flatMap { try? SessionDescription(parsing: $0[...]) }
     guard
       let built = try? OfferAnswerSDP.relayedOffer(
-        from: remote.session, audio: remote.audio, address: described(port), port: port.rtpPort,
+        from: remote.session, audio: remote.audio, address: described(port, for: leg), port: port.rtpPort,
         session: leg.description.identity, previous: previous)
     else { return nil }
     leg.saved = leg.description
@@ -102,7 +102,7 @@ extension CallShard {
     let (id, branch) = table.reserveClient()
     var writer = leg.dialog!.request(
       .invite, branch: branch, viaSentBy: sentBy(of: leg.flow), transport: leg.flow.transport,
-      contact: contact(of: leg.flow))
+      contact: contact(of: leg))
     writer.header(.allow, CallShard.allow)
     sessionHeaders(&writer, leg)
     if let body { passHeaders(&writer, from: body, changes: HeaderChanges()) }
@@ -186,6 +186,7 @@ extension CallShard {
     }
     leg.clientInvite = nil
     leg.dialog?.refreshTarget(message)
+    aimAgain(leg)
     sendACK(leg, of: id, cseq: message.cseq)
     changed(leg, message, passed: passed)
     if leg.byeReason != nil { afterACK(leg) }
@@ -241,10 +242,7 @@ extension CallShard {
       call.bridged = nil
       if let port = call.caller.port { mediaCommands.append(.unbridge(port.id)) }
       cancel(&call.durationTimer)
-      if let waiting = call.caller.serverInvite, let request = table.request(of: waiting) {
-        call.caller.serverInvite = nil
-        reply(waiting, request, 487, nil, tag: call.caller.tag)
-      }
+      failChange(call.caller, status: 487)
       return finishDial(call, dial, bridgeResult(dial, endedBy: "callee", cause: cause))
     }
     hangUp(call, .init(side: .callee, status: 200, cause: cause))

@@ -79,6 +79,10 @@ extension CallShard {
       releaseMedia(leg)
       return
     }
+    if leg.isLocating {
+      leg.byeReason = reason
+      return releaseMedia(leg)
+    }
     leg.phase = .ended
     releaseMedia(leg)
     let (id, branch) = table.reserveClient()
@@ -201,7 +205,8 @@ extension CallShard {
     case 4: scriptTimer(token)
     case 10: trunkTimer(token)
     case 12: transferTimer(token)
-    case 14: resolveTimedOut(token)
+    case 14: if token.which == 0 { resolveTimedOut(token) } else { hopTimedOut(token) }
+    case 15: keepaliveTurn()
     default:
       taskTimer(token)
     }

@@ -72,8 +72,12 @@ final class Leg {
   var sent: SentInvite?
   /// A phone that registered: requests go where its REGISTER came from.
   var isBinding = false
-  /// Servers of the same target that are still to be tried (RFC 3263 §4.3).
-  var otherHops: [Flow] = []
+  /// No proxy stands between us and the phone: where its messages come from, it is.
+  var isDirect = false
+  /// Other servers of the same target (RFC 3263 §4.3).
+  var hops: HopList?
+  /// Its Contact is being looked up: ACK and BYE wait for that.
+  var isLocating = false
   /// Hash of the tag in a callee's last 18x, for whoever answers in his place (RFC 3891); 0: none came.
   var ringingTag: UInt64 = 0
   /// Only while something is transferred.

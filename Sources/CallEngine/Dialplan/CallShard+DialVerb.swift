@@ -119,6 +119,10 @@ extension CallShard {
         options.continuesAfterBridge = value.equals("continue")
       } else if name.equals("on_refer") {
         options.referHandling = value.equals("pass") ? .pass : .ask
+      } else if name.equals("redirects") {
+        options.redirects = value.asInt.map { Int($0) } ?? 0
+      } else if name.equals("redirect_to") {
+        options.redirectsAnywhere = value.equals("anywhere")
       }
     }
     options.rule = rule(value) ?? .any

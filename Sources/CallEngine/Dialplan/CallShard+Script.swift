@@ -10,6 +10,9 @@ extension CallShard {
   func adopt(_ generation: Generation) {
     settings = generation.settings
     directory = generation.directory
+    table.large.limit = settings.datagramLimit
+    table.large.streams = settings.largeRequestStreams
+    startKeepalives()
     guard let loaded = generation.vm?.take() else {
       if let old = script, generation.vm == nil {
         old.isRetired = true

@@ -72,7 +72,8 @@ extension CallShard {
       return failure("state", "the caller takes no reliable provisional responses")
     }
     provisional(
-      call.caller, Int(options["status"].asInt ?? 180), reliable.asBool == false ? .never : .auto)
+      call.caller, Int(options["status"].asInt ?? 180),
+      reliable.asBool == false || reliable.equals("never") ? .never : .auto)
     return CallShard.done
   }
 

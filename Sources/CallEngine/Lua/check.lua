@@ -42,6 +42,11 @@ function types.boolean(value)
   return value
 end
 
+function types.reliable(value)
+  if type(value) == "boolean" or value == "auto" or value == "never" then return value end
+  return nil, "\"auto\", true or false"
+end
+
 types["function"] = function(value)
   if type(value) ~= "function" then return nil, "a function" end
   return value

@@ -13,7 +13,8 @@ schema = {
       doc = "180 without SDP: the phone makes its own ringing tone", returns = "true | nil, error",
       options = {
         { "status", "integer", "180, 181 or 182", values = { 180, 181, 182 }, default = 180 },
-        { "reliable", "string", "100rel where the caller asks for it", values = { "auto", "never" }, default = "auto" },
+        { "reliable", "reliable", "\"auto\": 100rel where the caller can; true: or fail; false: only where he insists",
+          default = "auto" },
       },
     },
     progress = {
@@ -46,6 +47,8 @@ schema = {
         headers,
         { "early_media", "string", "whose early media several legs may pass on", values = { "none", "first" } },
         { "after_bridge", "string", "when the callee hangs up", values = { "hangup", "continue" }, default = "hangup" },
+        { "redirects", "integer", "how many contacts of 3xx responses are followed", min = 0, max = 10, default = 0 },
+        { "redirect_to", "string", "where they may lead", values = { "users", "anywhere" }, default = "users" },
         { "media", "string", "where RTP goes", later = true },
         { "record", "string", "record the talk", later = true },
         { "on_leg", "function", "called for each leg", later = true },
@@ -153,7 +156,7 @@ schema = {
     refer = { user = 1, host = 1, port = 1, display = 1, uri = 1, by = 1, attended = 1 },
     result = {
       ok = 1, leg = 1, answered_by = 1, status = 1, cause = 1, cause_name = 1, reason = 1, by = 1, setup_ms = 1,
-      ring_ms = 1, duration = 1, ended_by = 1, attempts = 1,
+      ring_ms = 1, duration = 1, ended_by = 1, attempts = 1, contacts = 1,
     },
   },
 

@@ -47,6 +47,7 @@ extension CallShard {
     from.extra?.serverUpdate = nil
     from.trimExtra()
     acceptUpdate(id, request, from, sdp)
+    if from.wantsReoffer { reoffer(from) }
   }
 
   /// Our re-INVITE or UPDATE failed: the session is as it was (RFC 3261 §14.1).
@@ -98,6 +99,7 @@ extension CallShard {
       if let request = table.request(of: id) { reply(id, request, passed, tag: from.tag) }
     }
     from.trimExtra()
+    if from.wantsReoffer { reoffer(from) }
   }
 
   // MARK: patience
@@ -145,7 +147,7 @@ extension CallShard {
 extension Leg {
   /// Nothing is under way in its dialog, so that an offer can be made.
   var isQuiet: Bool {
-    clientInvite == nil && serverInvite == nil && unacknowledged == nil && offers.phase == .idle
+    clientInvite == nil && serverInvite == nil && unacknowledged == nil && !isLocating && offers.phase == .idle
       && extra?.clientUpdate == nil && extra?.serverUpdate == nil
   }
 

@@ -81,6 +81,7 @@ extension CallShard {
 
   /// A description changed while early media was heard: payload numbers may be others now.
   func hearAgain(_ leg: Leg) {
+    if let callee = leg.call.bridged { return connect(leg.call, callee, leg.call.dial) }
     guard let dial = leg.call.dial, dial.stage == .ringing else { return }
     let caller = leg.call.caller!
     if let callee = heard(by: caller), leg === caller || leg === callee {
@@ -106,7 +107,7 @@ extension CallShard {
     let (id, branch) = table.reserveClient()
     var writer = leg.dialog!.request(
       .update, branch: branch, viaSentBy: sentBy(of: leg.flow), transport: leg.flow.transport,
-      contact: contact(of: leg.flow))
+      contact: contact(of: leg))
     writer.header(.allow, CallShard.allow)
     sessionHeaders(&writer, leg)
     if let body { passHeaders(&writer, from: body, changes: HeaderChanges()) }
@@ -123,6 +124,7 @@ extension CallShard {
     guard message.status < 300 else { return updateFailed(leg, passed: passed, status: message.status, message) }
     leg.extra?.clientUpdate = nil
     leg.dialog?.refreshTarget(message)
+    aimAgain(leg)
     changed(leg, message, passed: passed)
   }
 

@@ -70,6 +70,7 @@ extension CallShard {
     var list: [UInt8] = []
     for name in [HeaderName.require, .proxyRequire] {
       for tag in message.values(name) where !CallShard.optionTags.contains(where: tag.equalsIgnoringCase) {
+        if message.method == .register, CallShard.isRegistrarTag(tag) { continue }
         if !list.isEmpty { list += Array(", ".utf8) }
         list += tag
       }
@@ -91,9 +92,10 @@ extension CallShard {
     }
     guard leg.dialog != nil else { return inEarlyDialog(id, message, leg) }
     switch leg.dialog!.receive(message) {
-    case .ok: break
+    case .ok: if message.method == .invite || message.method == .update { aimAgain(leg) }
     default: return reply(id, message, 500) { $0.header(.retryAfter, number: 1) }
     }
+    if message.flow != leg.dialog!.flow { follow(message, leg) }
     switch message.method {
     case .invite: reinvite(id, message, leg)
     case .bye: bye(id, message, leg)
@@ -122,6 +124,7 @@ extension CallShard {
       // What answers it comes from the one peer of a dialog, and goes where its ACK went.
       guard let leg = leg(name) else { return late(id, message, isBinding: true) }
       reinviteResponse(id, message, leg, passed: passed)
+    case .givenUp(let server): givenUp(id, message, server)
     case .bye(let name):
       if message.status >= 200 {
         owners[Int(id.slot)] = .none
@@ -163,7 +166,7 @@ extension CallShard {
     let owner = owners[Int(id.slot)]
     owners[Int(id.slot)] = .none
     switch owner {
-    case .none: return
+    case .none, .givenUp: return
     case .invite(let name, _):
       if let leg = leg(name) { calleeUnreachable(leg, status: status, kind) }
     case .reinvite(let name, let passed):
