@@ -164,7 +164,7 @@ extension CallShard {
     let previous = leg.localSDP.flatMap { try? SessionDescription(parsing: $0[...]) }
     guard
       let built = try? OfferAnswerSDP.relayedOffer(
-        from: remote.session, audio: remote.audio, address: described(port), port: port.rtpPort,
+        from: remote.session, audio: remote.audio, address: described(port, for: leg), port: port.rtpPort,
         session: leg.description.identity, codecs: names.isEmpty ? nil : names, direction: .sendrecv, previous: previous
       )
     else { return nil }

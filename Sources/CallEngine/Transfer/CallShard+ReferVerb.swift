@@ -23,7 +23,7 @@ extension CallShard {
     let (id, branch) = table.reserveClient()
     var writer = leg.dialog!.request(
       .refer, branch: branch, viaSentBy: sentBy(of: leg.flow), transport: leg.flow.transport,
-      contact: contact(of: leg.flow))
+      contact: contact(of: leg))
     writer.append("Refer-To: <" as StaticString)
     writer.appendClean(target)
     writer.append(">\r\nReferred-By: <sip:" as StaticString)
@@ -105,7 +105,7 @@ extension CallShard {
     let (id, branch) = table.reserveClient()
     var writer = other.dialog!.request(
       .refer, branch: branch, viaSentBy: sentBy(of: other.flow), transport: other.flow.transport,
-      contact: contact(of: other.flow))
+      contact: contact(of: other))
     writer.copyAll(.referTo, from: message)
     writer.copyAll(.referredBy, from: message)
     if let wanted = message.first(named: "Refer-Sub") {
@@ -140,7 +140,7 @@ extension CallShard {
     let (client, branch) = table.reserveClient()
     var writer = other.dialog!.request(
       .notify, branch: branch, viaSentBy: sentBy(of: other.flow), transport: other.flow.transport,
-      contact: contact(of: other.flow))
+      contact: contact(of: other))
     writer.begin(.event)
     writer.append("refer" as StaticString)
     if message.first(.event)?.contains(UInt8(ascii: ";")) ?? false {

@@ -27,7 +27,7 @@ extension CallShard {
     let (id, branch) = table.reserveClient()
     var writer = leg.dialog!.request(
       .notify, branch: branch, viaSentBy: sentBy(of: leg.flow), transport: leg.flow.transport,
-      contact: contact(of: leg.flow))
+      contact: contact(of: leg))
     writer.begin(.event)
     writer.append("refer" as StaticString)
     if let number = referral.id {

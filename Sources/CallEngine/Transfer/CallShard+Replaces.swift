@@ -68,19 +68,19 @@ extension CallShard {
     guard let offer = leg.remote else {
       guard
         let built = try? OfferAnswerSDP.relayedOffer(
-          from: theirs.session, audio: theirs.audio, address: described(port), port: port.rtpPort,
+          from: theirs.session, audio: theirs.audio, address: described(port, for: leg), port: port.rtpPort,
           session: leg.description.identity, direction: .sendrecv)
       else { return nil }
       return leg.description.update(built)
     }
     let built =
       (try? OfferAnswerSDP.relayedAnswer(
-        offer: offer.session, offerAudio: offer.audio, answer: theirs.audio, address: described(port),
+        offer: offer.session, offerAudio: offer.audio, answer: theirs.audio, address: described(port, for: leg),
         port: port.rtpPort, session: leg.description.identity, direction: .sendrecv))
       // Nothing in common with what they speak now: the other side is offered this afterwards.
       ?? OfferAnswerSDP.answer(
         to: offer.session, audio: offer.audio, codecs: Array(offer.audio.codecs),
-        telephoneEvent: offer.audio.telephoneEvent, address: described(port), port: port.rtpPort,
+        telephoneEvent: offer.audio.telephoneEvent, address: described(port, for: leg), port: port.rtpPort,
         session: leg.description.identity)
     return leg.description.update(built)
   }
