@@ -20,11 +20,11 @@ extension CallShard {
     let ip = message.flow.remote.ip
     switch message.method {
     case .ack: return false
-    case .cancel: return !table.knows(message) && isTooMuch(message, directory.admission(of: ip))
+    case .cancel: return !table.knows(message) && isTooMuch(message, admission(of: message))
     default: break
     }
-    if let tag = message.toTag { return leg(tag: tag) == nil && isTooMuch(message, directory.admission(of: ip)) }
-    let admission = directory.admission(of: ip)
+    if let tag = message.toTag { return leg(tag: tag) == nil && isTooMuch(message, admission(of: message)) }
+    let admission = admission(of: message)
     guard needsCredentials(message, admission) else {
       switch admission {
       case .trunk, .open: return false
@@ -114,7 +114,7 @@ extension CallShard {
   func guessed(_ message: Message, _ admission: Directory.Admission? = nil) {
     services.counters.add(.authenticationFailures)
     let ip = message.flow.remote.ip
-    if case .trunk = admission ?? directory.admission(of: ip) { return }
+    if case .trunk = admission ?? self.admission(of: message) { return }
     let wall = services.wallClock()
     guard services.abuse.failed(ip, settings.abuse, now: now, wallMilliseconds: wall) else { return }
     services.logger.warning(

@@ -11,12 +11,9 @@ extension CallShard {
     var trunk: String?
   }
 
-  /// Our registrations at trunks before trunk sources before access rules before digest; nil where the request has been answered (407, 403, 400).
+  /// Trunks before access rules before digest; nil where the request has been answered (407, 403, 400).
   func admit(_ id: ServerTransactionID, _ message: Message) -> Admitted? {
-    if let trunk = trunk(registeredAs: message.requestURI) {
-      return Admitted(context: trunk.context, account: nil, trunk: trunk.name)
-    }
-    switch directory.admission(of: message.flow.remote.ip) {
+    switch admission(of: message) {
     case .trunk(let name, let context): return Admitted(context: context, account: nil, trunk: name)
     case .open(let context): return Admitted(context: context, account: nil, trunk: nil)
     case .challenge: break

@@ -64,6 +64,12 @@ extension CallShard {
     }
   }
 
+  /// How who sent a request is treated: our registrations at trunks before trunk sources before access rules.
+  func admission(of message: Message) -> Directory.Admission {
+    if let trunk = trunk(registeredAs: message.requestURI) { return .trunk(name: trunk.name, context: trunk.context) }
+    return directory.admission(of: message.flow.remote.ip)
+  }
+
   // MARK: hunt
 
   /// The order in which a hunt tries its targets now. Those that no call would reach stand last.
