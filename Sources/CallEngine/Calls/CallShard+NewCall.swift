@@ -28,6 +28,12 @@ extension CallShard {
       }
     }
 
+    var use: LegUse?
+    if let trunk = admitted.trunk {
+      use = incomingPlace(trunk)
+      if use == nil { return reply(id, message, 503, cause: .noCircuitAvailable) }
+    }
+
     let (slot, slotGeneration) = calls.reserve()
     let (legSlot, legGeneration) = legs.reserve()
     let token = mint(slot: legSlot, generation: legGeneration)
@@ -41,6 +47,7 @@ extension CallShard {
     leg.serverInvite = id
     leg.remote = offer
     leg.isDirect = message.hasOneVia
+    leg.use = use
     if offer != nil { _ = leg.offers.receiveOffer() }
     call.caller = leg
     do {
@@ -48,6 +55,7 @@ extension CallShard {
     } catch {
       calls.release(slot)
       legs.release(legSlot)
+      use?.end()
       return reply(id, message, error.status, error.reason)
     }
     calls.fill(slot, call)

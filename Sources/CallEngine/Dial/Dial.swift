@@ -28,6 +28,8 @@ struct DialTarget: Sendable {
   var delay: Instant.Span?
   /// The 3xx by which we came here, the last one last (RFC 5806, 7044).
   var forwardings: [Forwarding] = []
+  /// What a hunt for the least calls counts this target's legs by; nil for a trunk, which counts its own.
+  var counted: [UInt8]?
 }
 
 struct DialOptions: Sendable {
