@@ -70,14 +70,18 @@ extension CallShard {
   }
 
   func contact(_ writer: inout MessageWriter, _ leg: Leg) {
-    writer.header(.contact, contact(of: leg.flow))
+    writer.header(.contact, contact(of: leg))
   }
 
-  func contact(of flow: Flow) -> Bytes {
+  /// `sips` where that made the dialog (RFC 3261 §12.1.1, §8.1.1.8).
+  func contact(of leg: Leg) -> Bytes { contact(of: leg.flow, isSecure: leg.dialog?.wantsSecureContact ?? false) }
+
+  func contact(of flow: Flow, isSecure: Bool = false) -> Bytes {
     let listener = Int(flow.listener)
     guard settings.listeners.indices.contains(listener) else { return [] }
-    return settings.isNear(flow.remote.ip)
-      ? settings.listeners[listener].nearContact[...] : settings.listeners[listener].contact[...]
+    let own = settings.listeners[listener]
+    if settings.isNear(flow.remote.ip) { return isSecure ? own.nearSecureContact[...] : own.nearContact[...] }
+    return isSecure ? own.secureContact[...] : own.contact[...]
   }
 
   func sentBy(of flow: Flow) -> Bytes {

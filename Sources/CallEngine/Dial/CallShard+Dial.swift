@@ -100,10 +100,7 @@ extension CallShard {
     case .refused(let status, let cause): return fail(leaf, target, call, dial, status: status, cause)
     }
     dial.redirection?.note(target)
-    let attempt = call.attempts.count
-    call.attempts.append(CallAttempt(target: target.name, uri: route.uri))
-    call.attempts[attempt].remote = route.flow.remote
-    call.attempts[attempt].startMilliseconds = services.wallClock()
+    let attempt = attempt(at: target, uri: route.uri, route.flow, call)
     let (slot, generation) = legs.reserve()
     let leg = Leg(
       token: mint(slot: slot, generation: generation), role: .callee, call: call, flow: route.flow,
@@ -115,7 +112,7 @@ extension CallShard {
     }
     leg.use = use
     leg.leaf = leaf
-    leg.otherHops = route.others
+    if !route.others.isEmpty { leg.hops = HopList(route.others) }
     guard let body = offer(to: leg, call, dial, codecs: target.codecs) else {
       // Without a port it is ours to say so; with one there is nothing left that this callee could be offered.
       let (status, cause): (Int, Cause) = leg.port == nil ? (503, .switchCongestion) : (488, .incompatibleDestination)
@@ -129,6 +126,7 @@ extension CallShard {
     call.callees.append(leg)
     dial.ringing.append(leg)
     invite(leg, route, target, call, dial, body: body)
+    watchHop(leg)
     if let timeout = target.timeout { leg.timer = arm(leg, .legTimeout, after: timeout) }
   }
 
@@ -148,6 +146,7 @@ extension CallShard {
   // MARK: what callees say
 
   func calleeResponse(_ id: ClientTransactionID, _ message: Message, _ leg: Leg) {
+    leg.hops?.isHeard = true
     switch message.status {
     case 100: return
     case 101..<200: ringing(leg, message)
@@ -156,6 +155,11 @@ extension CallShard {
       owners[Int(id.slot)] = .none
       if retryInvite(leg, message) { return }
       leg.clientInvite = nil
+      if message.status == 503,
+        triesNextHop(leg, status: 503, cause: cause(of: message), retryAfter: retryAfter(message))
+      {
+        return
+      }
       failed(leg, message)
     }
   }
@@ -166,9 +170,12 @@ extension CallShard {
       acknowledgeProvisional(leg, message)
     else { return }
     call.attempts[attempt].ring(message.status)
+    if let tag = message.toTag { leg.ringingTag = Leg.hash(ofTag: tag) }
+    if call.transfer != nil { transferRings(call, message.status) }
     if dial.firstRing == nil { dial.firstRing = now }
     var hasSDP = false
-    if isHeard(leg, message), let early = try? description(in: message) {
+    // What cannot be negotiated is a ring and no more: the next one may be better (RFC 3264 §6, RFC 3960 §3).
+    if isHeard(leg, message), let early = try? description(in: message), hasOfferedCodec(early.audio, leg) {
       hasSDP = true
       leg.earlyTag = earlyTag(of: message.toTag ?? [])
       leg.remote = early
@@ -182,9 +189,14 @@ extension CallShard {
         message.status, leg: Int(leg.token.slot), hasSDP: hasSDP, alone: dial.ringing.count == 1), call, dial)
   }
 
+  private func hasOfferedCodec(_ answer: AudioStream, _ leg: Leg) -> Bool {
+    guard let offered = leg.localAudio else { return false }
+    return answer.codecs.contains { $0.match(in: offered.codecs) != nil }
+  }
+
   private func failed(_ leg: Leg, _ message: Message) {
     let call = leg.call
-    let cause = ReasonHeader.cause(in: message.all(.reason)) ?? Cause(status: message.status)
+    let cause = cause(of: message)
     if let attempt = leg.attempt {
       call.attempts[attempt].end(status: message.status, cause: cause, at: services.wallClock())
     }
@@ -197,9 +209,14 @@ extension CallShard {
         attempt: leg.attempt))
   }
 
+  private func cause(of message: Message) -> Cause {
+    ReasonHeader.cause(in: message.all(.reason)) ?? Cause(status: message.status)
+  }
+
   func calleeUnreachable(_ leg: Leg, status: Int, _ kind: DialTree.Failure.Kind) {
     leg.clientInvite = nil
     let cause: Cause = kind == .timeout ? .noUserResponse : .networkOutOfOrder
+    if triesNextHop(leg, status: status, cause: cause) { return }
     if let attempt = leg.attempt {
       leg.call.attempts[attempt].end(status: status, cause: cause, at: services.wallClock())
     }

@@ -26,10 +26,10 @@ struct DialTarget: Sendable {
   var isTrunk: Bool { if case .trunk = place { true } else { false } }
   var timeout: Instant.Span?
   var delay: Instant.Span?
-  /// The 3xx by which we came here, the last one last (RFC 5806, 7044).
-  var forwardings: [Forwarding] = []
   /// What a hunt for the least calls counts this target's legs by; nil for a trunk, which counts its own.
   var counted: [UInt8]?
+  /// The 3xx by which we came here, the last one last (RFC 5806, 7044).
+  var forwardings: [Forwarding] = []
 }
 
 struct DialOptions: Sendable {
@@ -44,6 +44,8 @@ struct DialOptions: Sendable {
   var noProgressAfter: Instant.Span?
   var takesFirst = false
   var continuesAfterBridge = false
+  /// What becomes of a REFER of either phone; nil: `on.refer`, else the server transfers.
+  var referHandling: ReferHandling?
   /// How many contacts of 3xx responses are followed.
   var redirects = 0
   /// They may lead to strangers; else only to users of ours.
