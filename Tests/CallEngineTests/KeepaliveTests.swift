@@ -100,6 +100,16 @@ struct KeepaliveTests {
     }
   }
 
+  @Test("the first one comes within an interval of the registration, on a server that had nobody to keep alive before")
+  func first() {
+    let world = world(.crlf, every: 5)
+    let nat = Endpoint("203.0.113.50:31000")!
+    world.run(61)
+    world.server.services.bindings.load([binding(1000, nat)])
+    world.run(5.5)
+    #expect(pings(world, to: nat).count == 1)
+  }
+
   @Test("a reload turns them off and on")
   func reload() {
     let world = world(.crlf)

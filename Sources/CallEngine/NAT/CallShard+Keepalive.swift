@@ -9,6 +9,7 @@ extension CallShard {
   func startKeepalives() {
     guard shard == 0, !keepalives.isArmed, settings.keepalive.interval > .zero else { return }
     keepalives.isArmed = true
+    keepalives.lastTurn = now
     armKeepalives(after: Keepalives.turn(users: services.bindings.counts.users))
   }
 
@@ -22,9 +23,9 @@ extension CallShard {
       return
     }
     let users = services.bindings.counts.users
-    let turn = Keepalives.turn(users: users)
-    armKeepalives(after: turn)
-    let count = keepalives.take(users: users, turn: turn, interval: settings.keepalive.interval)
+    armKeepalives(after: Keepalives.turn(users: users))
+    let count = keepalives.take(users: users, after: now - keepalives.lastTurn, interval: settings.keepalive.interval)
+    keepalives.lastTurn = now
     // Of bindings that have ended otherwise.
     if keepalives.failures.count > users { keepalives.failures.removeAll() }
     guard count > 0 else { return }

@@ -29,6 +29,7 @@ struct Keepalives {
   static let mostFailures = 3
 
   var isArmed = false
+  var lastTurn = Instant.zero
   var cursor = BindingTable.Cursor()
   /// Users that are due, in parts of one.
   private var due = 0.0
@@ -40,9 +41,11 @@ struct Keepalives {
     users == 0 ? .milliseconds(5000) : users <= 500 ? .milliseconds(1000) : .milliseconds(100)
   }
 
-  /// How many users have their turn now.
-  mutating func take(users: Int, turn: Instant.Span, interval: Instant.Span) -> Int {
-    due = min(due + Double(users) * turn.seconds / max(interval.seconds, 0.1), Double(users))
+  /// How many users have their turn now, so long after the last one. Of many who have come at once no more than a
+  /// second's share.
+  mutating func take(users: Int, after elapsed: Instant.Span, interval: Instant.Span) -> Int {
+    let span = users > 500 ? min(elapsed, .milliseconds(1000)) : elapsed
+    due = min(due + Double(users) * span.seconds / max(interval.seconds, 0.1), Double(users))
     let count = due.rounded(.down)
     due -= count
     return Int(count)
