@@ -21,6 +21,7 @@ extension CallShard {
     // RFC 3261 §14.2: one INVITE at a time in a dialog, in either direction.
     if leg.serverInvite != nil { return reply(id, message, 500) { $0.header(.retryAfter, number: 2) } }
     if leg.clientInvite != nil || leg.unacknowledged != nil { return reply(id, message, 491) }
+    leg.recvInfo = recvInfo(of: message)
     guard !message.body.isEmpty else {
       // No offer: we make ours, as it stands (RFC 3264 §8: the same session, the same version); the ACK answers it.
       guard let sdp = leg.localSDP else { return reply(id, message, 488) }
@@ -69,6 +70,7 @@ extension CallShard {
       .invite, branch: branch, viaSentBy: sentBy(of: leg.flow), transport: leg.flow.transport,
       contact: contact(of: leg.flow))
     writer.header(.allow, CallShard.allow)
+    passRecvInfo(&writer, to: leg)
     if let body { passHeaders(&writer, from: body, changes: HeaderChanges()) }
     writer.finish(body: sdp[...], contentType: "application/sdp")
     leg.clientInvite = id
@@ -143,6 +145,7 @@ extension CallShard {
     leg.clientInvite = nil
     leg.saved = nil
     leg.dialog?.refreshTarget(message)
+    leg.recvInfo = recvInfo(of: message)
     sendACK(leg, of: id, cseq: message.cseq)
     guard leg.isLive else { return }
     guard let answer = try? description(in: message) else { return failReinvite(from, status: 488) }
@@ -206,6 +209,8 @@ extension CallShard {
   // MARK: INFO, BYE
 
   func info(_ id: ServerTransactionID, _ message: Message, _ leg: Leg) {
+    if refusesInfo(id, message, leg) { return }
+    if let (digit, durationMs) = InfoDigit.read(message) { self.digit(leg, digit, durationMs: durationMs) }
     guard let other = counterpart(leg), other.dialog != nil, other.phase == .confirmed else {
       return reply(id, message, 200)
     }

@@ -17,6 +17,7 @@ extension CallShard {
     writer.header(.allow, CallShard.allow)
     finish(&writer, sdp)
     table.respond(id, status: status, bytes: writer.bytes, now: now, wheel: &wheel)
+    note(leg)
   }
 
   /// 200 to the caller's INVITE with `sdp`: an answer to his offer, or our offer where he made none.
@@ -26,6 +27,7 @@ extension CallShard {
     writer.copyAll(.recordRoute, from: request)
     contact(&writer, leg)
     for header in headers { writer.header(name: header.name[...], value: header.value[...]) }
+    passRecvInfo(&writer, to: leg)
     capabilities(&writer)
     finish(&writer, sdp)
     leg.serverInvite = nil
@@ -35,6 +37,7 @@ extension CallShard {
       leg.phase = .confirmed
       leg.call.answerMilliseconds = services.wallClock()
       services.counters.add(.callsAnswered)
+      note(leg)
     }
     table.respond(id, status: 200, bytes: writer.bytes, now: now, wheel: &wheel)
   }

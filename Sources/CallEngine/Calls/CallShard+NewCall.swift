@@ -36,6 +36,7 @@ extension CallShard {
       token: token, role: .caller, call: call, flow: message.flow, session: random.next())
     leg.serverInvite = id
     leg.remote = offer
+    leg.recvInfo = recvInfo(of: message)
     call.caller = leg
     do {
       leg.dialog = try Dialog(uas: message, localTag: tag[...])
@@ -49,6 +50,7 @@ extension CallShard {
     remember(id, leg)
     script.calls += 1
     services.counters.add(.callsStarted)
+    note(leg)
     startScript(call)
   }
 

@@ -65,6 +65,7 @@ extension CallShard {
   /// BYE on a confirmed leg, with its Reason. It waits for the ACK to our 2xx (RFC 3261 §15).
   func bye(_ leg: Leg, reason: Reason, headers: [(name: [UInt8], value: [UInt8])] = []) {
     guard leg.phase == .confirmed, leg.dialog != nil else { return }
+    note(leg)
     if let waiting = leg.serverInvite {
       // A re-INVITE of his that is still pending (§15.1.2 asks the same of a BYE that comes).
       leg.serverInvite = nil
@@ -93,6 +94,7 @@ extension CallShard {
   /// A leg is over on the wire: its slot and its ports are free.
   func ended(_ leg: Leg) {
     leg.phase = .ended
+    note(leg)
     releaseMedia(leg)
     leg.serverInvite = nil
     if let pending = leg.clientInvite {
@@ -189,6 +191,7 @@ extension CallShard {
         afterACK(leg)
       }
     case 4: scriptTimer(token)
+    case CallShard.eventTimers: eventTimer(token)
     default:
       taskTimer(token)
     }

@@ -58,6 +58,10 @@ final class Leg {
   var sent: SentInvite?
   /// A phone that registered: requests go where its REGISTER came from.
   var isBinding = false
+  /// The user whose phone a callee's leg rings.
+  var calledUser: [UInt8]?
+  /// The Info-Packages that the peer takes (RFC 6086 §5.2.2); nil where he says nothing.
+  var recvInfo: [UInt8]?
 
   init(token: Token, role: Role, call: Call, flow: Flow, session: UInt64) {
     self.token = token

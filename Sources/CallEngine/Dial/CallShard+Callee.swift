@@ -89,6 +89,7 @@ extension CallShard {
     writer.header(.cSeq, "1 INVITE" as StaticString)
     contact(&writer, leg)
     writer.header(.allow, CallShard.allow)
+    if let list = call.caller.recvInfo { writer.header(name: Array("Recv-Info".utf8)[...], value: list[...]) }
     for value in caller.assertedIdentities { writer.header(.pAssertedIdentity, value[...]) }
     if let privacy = caller.privacy { writer.header(.privacy, privacy[...]) }
     var changes = call.headers
@@ -137,12 +138,14 @@ extension CallShard {
     leg.sent = nil
     leg.clientInvite = nil
     leg.phase = .confirmed
+    leg.recvInfo = recvInfo(of: message)
     if let timer = leg.timer { wheel.cancel(timer) }
     sendACK(leg, of: id, cseq: message.cseq)
     guard !leg.isCancelled, call.hangup == nil, let dial = call.dial, dial.stage == .ringing else {
       // The race of CANCEL and 200, or the late 200 of a losing fork: acknowledged, then ended at once.
       return bye(leg, reason: .completedElsewhere)
     }
+    note(leg)
     answered(leg, message, call, dial)
   }
 

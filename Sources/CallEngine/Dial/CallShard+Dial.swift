@@ -94,7 +94,10 @@ extension CallShard {
       token: mint(slot: slot, generation: generation), role: .callee, call: call, flow: route.flow,
       session: random.next())
     leg.attempt = attempt
-    if case .binding = target.place { leg.isBinding = true }
+    if case .binding(let user, _) = target.place {
+      leg.isBinding = true
+      leg.calledUser = user
+    }
     leg.leaf = leaf
     guard let body = offer(to: leg, call, dial, codecs: target.codecs) else {
       // Without a port it is ours to say so; with one there is nothing left that this callee could be offered.
@@ -108,6 +111,7 @@ extension CallShard {
     call.callees.append(leg)
     dial.ringing.append(leg)
     invite(leg, route, target, call, dial, body: body)
+    note(leg)
     if let timeout = target.timeout { leg.timer = arm(leg, .legTimeout, after: timeout) }
   }
 
@@ -142,7 +146,11 @@ extension CallShard {
     let call = leg.call
     guard leg.phase == .early, !leg.isCancelled, let dial = call.dial, let attempt = leg.attempt else { return }
     call.attempts[attempt].ring(message.status)
-    if dial.firstRing == nil { dial.firstRing = now }
+    if dial.firstRing == nil {
+      dial.firstRing = now
+      note(call.caller)
+    }
+    note(leg)
     var hasSDP = false
     if let early = try? description(in: message) {
       hasSDP = true
@@ -230,6 +238,7 @@ extension CallShard {
     dial?.ringing.removeAll { $0 === leg }
     guard leg.phase == .early, !leg.isCancelled else { return }
     leg.isCancelled = true
+    note(leg)
     if let timer = leg.timer { wheel.cancel(timer) }
     let reason: Reason
     let cause: Cause

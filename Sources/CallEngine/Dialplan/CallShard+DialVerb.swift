@@ -34,7 +34,7 @@ extension CallShard {
   }
 
   /// A target without options of its own: `user/1001`, `trunk/alpha/4930123`, `sip:…`.
-  private func target(_ name: [UInt8]) -> DialTarget? {
+  func target(_ name: [UInt8]) -> DialTarget? {
     if name.starts(with: "user/".utf8) { return DialTarget(place: .user(Array(name[5...])), name: name) }
     if name.starts(with: "trunk/".utf8) {
       guard let slash = name[6...].firstIndex(of: UInt8(ascii: "/")) else { return nil }
@@ -61,7 +61,7 @@ extension CallShard {
   }
 
   /// `from` and `pai`: a number, a URI, `"Name" <uri>`, or a table of user, host and display.
-  private func identity(_ value: LuaArgument) -> [UInt8]? {
+  func identity(_ value: LuaArgument) -> [UInt8]? {
     if let text = value.asBytes { return text }
     guard let user = value["user"].asBytes else { return nil }
     var text: [UInt8] = []

@@ -22,6 +22,8 @@ extension CallShard {
     case .kv_get, .kv_set, .kv_incr, .kv_cas, .kv_delete:
       return .values(KeyValueOperations.perform(operation, arguments, services.keyValue, services.wallClock()))
     case .spawn: return spawn(arguments, script)
+    case .mwi_set: return setMailbox(arguments)
+    case .mwi_get: return mailbox(arguments)
     default: break
     }
     guard let call = call(arguments[0]) else {
@@ -70,6 +72,9 @@ extension CallShard {
       guard call.hooks < limit else { return .raise("a call may have \(limit) on_hangup functions") }
       call.hooks += 1
       return .values([.integer(Int64(call.hooks))])
+    case .on_dtmf:
+      call.wantsDigits = true
+      return .values([])
     default:
       return .raise("\(operation) is not answered at once")
     }

@@ -142,7 +142,7 @@ extension CallShard {
     case .ready(let values):
       task.waiting = .nothing
       run(task, task.script.vm.resume(lua, with: values))
-    case .nothing, .dial, .timer, .played, .hangup: return
+    case .nothing, .dial, .timer, .played, .hangup, .service: return
     }
   }
 
@@ -151,13 +151,14 @@ extension CallShard {
   private func finished(_ task: ScriptTask, _ failure: LuaFailure?) {
     remove(task)
     if let failure { failed(task, failure) }
+    if case .request(let slot, let generation) = task.kind { scriptEnded(slot, generation, failed: failure != nil) }
     guard let call = task.call else { return }
     switch task.kind {
     case .main:
       call.mainTask = nil
       if call.hangup == nil, failure == nil { scriptEnded(call) }
     case .hook: nextHook(call)
-    case .spawned, .timer, .unload: break
+    case .spawned, .timer, .unload, .request: break
     }
     checkRelease(call)
   }
@@ -223,7 +224,7 @@ extension CallShard {
       guard let task = task(at: slot) else { continue }
       switch task.waiting {
       case .timer, .played, .hangup: wake(slot, hangupValues(call))
-      case .nothing, .dial, .turn, .ready: break
+      case .nothing, .dial, .turn, .ready, .service: break
       }
     }
   }

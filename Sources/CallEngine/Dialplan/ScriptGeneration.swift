@@ -15,6 +15,9 @@ final class ScriptGeneration {
   /// `on.timer` functions, by their index less one, in seconds.
   var timers: [Double] = []
   var hasUnload = false
+  /// It has an `on.message`, an `on.subscribe`.
+  var handlesMessage = false
+  var handlesSubscribe = false
   /// Names a group in the VM for each detached coroutine; calls' handles never have the top bit.
   private var lastGroup: UInt64 = 1 << 63
 
@@ -47,6 +50,8 @@ final class ScriptTask {
     case spawned
     case timer(Int)
     case unload
+    /// `on.message`, `on.subscribe`, by the name of the `ScriptRequest`.
+    case request(slot: UInt32, generation: UInt32)
   }
   enum Waiting: Equatable {
     case nothing
@@ -55,6 +60,8 @@ final class ScriptTask {
     case timer(LuaFlat)
     /// Audio that ends by itself.
     case played(token: UInt32)
+    /// A service that is at work for it.
+    case service
     /// Nothing but the hang-up.
     case hangup
     /// Its burst is over; resumed without values.

@@ -19,7 +19,10 @@ local function register(name)
   end
 end
 
-local handlers = { invite = register("invite"), load = register("load"), unload = register("unload") }
+local handlers = {
+  invite = register("invite"), load = register("load"), unload = register("unload"), message = register("message"),
+  subscribe = register("subscribe"),
+}
 
 function handlers.timer(seconds, fn)
   if type(seconds) ~= "number" or not (seconds > 0 and seconds <= 7 * 24 * 3600) then
@@ -53,6 +56,8 @@ entry("invite", function(h, number)
   enter_call(h)
   run("invite", call_object(h, number))
 end)
+entry("message", function(fields) run("message", request_object(fields, "message")) end)
+entry("subscribe", function(fields) run("subscribe", request_object(fields, "subscribe")) end)
 entry("load", function(generation) run("load", generation) end)
 entry("unload", function(generation) run("unload", generation) end)
 entry("timer", function(index)

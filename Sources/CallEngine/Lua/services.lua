@@ -66,7 +66,7 @@ for _, level in ipairs { "debug", "info", "warn", "error" } do
 end
 
 -- A table of functions: what is not in it raises and names the nearest.
-local function service(name, functions)
+function service(name, functions)
   define(name, setmetatable({}, {
     __name = name,
     __metatable = name,

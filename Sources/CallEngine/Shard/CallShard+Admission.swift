@@ -112,6 +112,7 @@ extension CallShard {
           writer.endLine()
         }
       }
+      if services.events.messages.count > 0, changes.contains(where: \.isUpsert) { deliverStored(to: account.octets) }
     case .failure(let status, let reason, let minExpires):
       reply(id, message, status, reason) { writer in
         if let minExpires { writer.header(.minExpires, number: minExpires) }

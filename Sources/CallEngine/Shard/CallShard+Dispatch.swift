@@ -4,7 +4,7 @@ import SIPMessage
 import SIPTransaction
 
 extension CallShard {
-  static let allow: StaticString = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO"
+  static let allow: StaticString = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, SUBSCRIBE, PUBLISH, MESSAGE"
 
   func dispatch(_ event: TransactionEvent) {
     switch event {
@@ -43,10 +43,14 @@ extension CallShard {
       reply(id, message, 200) {
         self.capabilities(&$0)
         $0.header(.supported, "" as StaticString)
+        $0.header(.allowEvents, EventPackage.all)
       }
     case .bye, .prack, .update, .info: reply(id, message, 481)
     case .unknown: reply(id, message, 501) { $0.header(.allow, CallShard.allow) }
-    case .subscribe, .notify, .publish, .message, .refer, .ack, .cancel:
+    case .subscribe: subscribe(id, message)
+    case .publish: publish(id, message)
+    case .message: self.message(id, message)
+    case .notify, .refer, .ack, .cancel:
       reply(id, message, 405) { $0.header(.allow, CallShard.allow) }
     }
   }
@@ -60,7 +64,7 @@ extension CallShard {
 
   /// Option tags of Require that we do not have (RFC 3261 §8.2.2.3), as an Unsupported header wants them. CANCEL and
   /// ACK never come here.
-  private func unsupportedOptions(_ message: Message) -> [UInt8]? {
+  func unsupportedOptions(_ message: Message) -> [UInt8]? {
     var list: [UInt8] = []
     for name in [HeaderName.require, .proxyRequire] {
       for tag in message.values(name) where !tag.isEmpty {
@@ -72,6 +76,9 @@ extension CallShard {
   }
 
   private func inDialog(_ id: ServerTransactionID, _ message: Message) {
+    if message.method == .subscribe, let subscription = subscription(tag: message.toTag) {
+      return resubscribe(id, message, subscription)
+    }
     guard let leg = leg(tag: message.toTag), leg.isLive || message.method == .bye,
       leg.dialog?.matches(message) == true
     else {

@@ -35,6 +35,7 @@ public final class CallShard {
   /// Ports given back whose counters are still to come.
   var statisticsOwners: [MediaEndpointID: (slot: UInt32, generation: UInt32, role: Leg.Role, codec: String)] =
     [:]
+  var eventState = EventState()
   var draining: (@Sendable () -> Void)?
   /// Coroutines whose values are there, resumed once the present input is worked off.
   var ready: [(slot: UInt32, generation: UInt32)] = []
@@ -77,10 +78,15 @@ public final class CallShard {
       for event in events { media(event) }
     case .adopt(let generation):
       adopt(generation)
+      checkSubscriptions()
     case .directory(let directory):
       self.directory = directory
+      checkSubscriptions()
+    case .event(let input):
+      event(input)
     case .drain(let drained):
       draining = drained
+      endSubscriptions()
       checkDrained()
     case .hangUpAll:
       for call in calls.elements { hangUp(call, .init(side: .system, status: 503, cause: .normalUnspecified)) }

@@ -32,6 +32,7 @@ public struct EngineSettings: Sendable {
   /// Addresses whose requests count as our own besides `domain` (RFC 3261 §16.4 "responsible").
   public var ownAddresses: [IPAddress]
   public var registrar = RegistrarSettings()
+  public var events = EventSettings()
   /// Where RTP can be received, one a family.
   public var mediaFamilies: [IPAddress.Family] = [.v4, .v6]
   /// What SDP says instead of the address of the socket, one a family (`sip.advertise`).

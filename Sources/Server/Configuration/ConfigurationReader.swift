@@ -34,6 +34,11 @@ import Yams
 /// | `users[].caller_id.name`, `.number` | text | null | what a From that is not his own becomes |
 /// | `registrar.min_expires`, `.max_expires` | seconds | 60, 3600 | |
 /// | `registrar.max_contacts` | 1…1000 | 10 | a user |
+/// | `events.min_expires`, `.max_expires` | seconds | 60, 3600 | of subscriptions and publications |
+/// | `events.max_subscriptions` | 1…100000 | 200 | a user |
+/// | `events.message_size` | 0…60000 | 8192 | octets of a MESSAGE |
+/// | `events.stored_messages` | 0…10000 | 100 | for an absent user; 0: none is kept |
+/// | `events.keep_days` | 1…365 | 7 | how long they wait |
 /// | `access[].source` | address or CIDR, or a list | required | the first match decides |
 /// | `access[].context` | text | `public` | |
 /// | `access[].authenticate` | truth value | true | |
@@ -103,6 +108,7 @@ public enum ConfigurationReader {
       readDialplan(section, into: &configuration.dialplan)
       readUsers(section, into: &configuration.users)
       readRegistrar(section, into: &configuration.registrar)
+      readEvents(section, into: &configuration.events)
       readAccess(section, into: &configuration.access)
       readTrunks(section, into: &configuration.trunks)
       readDaemon(section, into: &configuration)

@@ -23,6 +23,7 @@ enum EnginePlan {
     settings.registrar.minExpires = configuration.registrar.minExpires
     settings.registrar.maxExpires = configuration.registrar.maxExpires
     settings.registrar.maxContacts = configuration.registrar.maxContacts
+    settings.events = configuration.events
     settings.advertisedMedia = advertise
     settings.mediaFamilies = configuration.media.addresses.map(\.family)
     settings.mediaTimeout = configuration.media.timeout
