@@ -75,6 +75,7 @@ extension CallShard {
       // A poll has one NOTIFY only: it waits for what other shards have to tell.
       guard asksOthers, package.showsCalls else { return end(subscription, "timeout") }
       subscription.expires = now + .milliseconds(50)
+      subscription.quietUntil = subscription.expires + package.interval
       return armExpiry(subscription)
     }
     armExpiry(subscription)
@@ -162,7 +163,9 @@ extension CallShard {
   }
 
   func remove(_ subscription: Subscription) {
-    guard eventState.subscriptions.get(subscription.token.slot, subscription.token.generation) === subscription else { return }
+    guard eventState.subscriptions.get(subscription.token.slot, subscription.token.generation) === subscription else {
+      return
+    }
     cancel(&subscription.expiry)
     cancel(&subscription.pause)
     eventState.remove(subscription)

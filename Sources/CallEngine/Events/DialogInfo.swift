@@ -21,7 +21,8 @@ enum DialogInfo {
   private static func write(_ dialog: UserDialog, of entity: [UInt8], ended: Bool, _ xml: inout XMLWriter) {
     xml.raw("<dialog id=\"d")
     xml.hex(dialog.id)
-    xml.raw(dialog.direction == .initiator ? "\" direction=\"initiator\">\n<state>" : "\" direction=\"recipient\">\n<state>")
+    xml.raw(
+      dialog.direction == .initiator ? "\" direction=\"initiator\">\n<state>" : "\" direction=\"recipient\">\n<state>")
     if ended {
       xml.raw("terminated")
     } else {

@@ -90,7 +90,8 @@ enum PresenceDocument {
     }
     xml.raw("</tuple>\n")
     if onPhone {
-      xml.raw("<dm:person id=\"p1\"><rpid:activities><rpid:on-the-phone/></rpid:activities></dm:person>\n")
+      // Some phones know only the first of an activity, and only the plainest words.
+      xml.raw("<dm:person id=\"p1\"><rpid:activities><rpid:busy/><rpid:on-the-phone/></rpid:activities></dm:person>\n")
     }
     xml.raw("</presence>\n")
     return xml.bytes

@@ -152,7 +152,9 @@ extension CallShard {
 
   /// `message.send`: a message of the server's own.
   func sendMessage(_ task: ScriptTask, _ options: LuaArgument) -> VerbOutcome {
-    guard let to = options["to"].asBytes, let place = target(to)?.place else { return failure("arguments", "not a target") }
+    guard let to = options["to"].asBytes, let place = target(to)?.place else {
+      return failure("arguments", "not a target")
+    }
     if let status = unknown(place) { return .now([CallShard.deliveryResult(status)]) }
     let body = options["body"].asBytes ?? []
     guard body.count <= settings.events.messageSize else {

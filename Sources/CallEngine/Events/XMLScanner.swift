@@ -180,7 +180,8 @@ struct XMLScanner {
     case "apos": return [UInt8(ascii: "'")]
     default:
       let number: UInt32? =
-        name.hasPrefix("#x") ? UInt32(name.dropFirst(2), radix: 16) : name.hasPrefix("#") ? UInt32(name.dropFirst()) : nil
+        name.hasPrefix("#x")
+        ? UInt32(name.dropFirst(2), radix: 16) : name.hasPrefix("#") ? UInt32(name.dropFirst()) : nil
       guard let number, number > 0, let scalar = Unicode.Scalar(number) else { throw Malformed() }
       return Array(String(scalar).utf8)
     }

@@ -1,6 +1,6 @@
 -- The object that on.message and on.subscribe get, and the services message and mwi.
 
-local HANDLE, LINES = {}, {}
+local HANDLE, LINES, VALUES = {}, {}, {}
 
 -- req.headers["X-Name"]: the first; req.headers:all("X-Name"): all, as a list.
 local function all_headers(headers, name)
@@ -56,9 +56,9 @@ for kind, spec in next, schema.requests do
   request_types[kind] = {
     __name = "request",
     __metatable = "request",
-    __index = function(_, name)
+    __index = function(req, name)
       if known[name] then return known[name] end
-      if spec.fields[name] then return nil end
+      if spec.fields[name] then return rawget(req, VALUES)[name] end
       failf("a %s has no field or verb '%s'%s", kind, tostring(name), did_you_mean(name, spec.fields, spec.verbs))
     end,
     __newindex = function(_, name) failf("req.%s cannot be assigned", tostring(name)) end,
@@ -67,7 +67,7 @@ end
 
 -- request_object(fields, kind): what the host says, with names that are checked.
 function request_object(fields, kind)
-  local req = { [HANDLE] = fields.handle }
+  local values = {}
   for name in next, schema.requests[kind].fields do
     local value = fields[name]
     if name == "headers" then
@@ -77,9 +77,9 @@ function request_object(fields, kind)
     elseif type(value) == "table" then
       value = with_parts(value, "address")
     end
-    req[name] = value
+    values[name] = value
   end
-  return setmetatable(req, request_types[kind])
+  return setmetatable({ [HANDLE] = fields.handle, [VALUES] = values }, request_types[kind])
 end
 
 -- message.send { to =, from =, body =, content_type =, headers = } → { ok, status, stored }

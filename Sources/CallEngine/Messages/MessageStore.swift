@@ -94,7 +94,9 @@ public final class MessageStore: Sendable {
   func next(_ user: [UInt8], after id: Int64) -> TextMessage? {
     _ = remove(id, of: user)
     return boxes.withLock { boxes in
-      if let first = boxes.users[user]?.messages.first, boxes.users[user]?.held.contains(first.id) == false { return first }
+      if let first = boxes.users[user]?.messages.first, boxes.users[user]?.held.contains(first.id) == false {
+        return first
+      }
       boxes.users[user]?.isRunning = false
       boxes.tidy(user)
       return nil

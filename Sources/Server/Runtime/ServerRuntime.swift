@@ -39,7 +39,8 @@ final class ServerRuntime: Sendable {
 
   private init(
     log: LogSettings, logger: Logger, services: EngineServices, database: Database, bindingStore: BindingStore,
-    eventStore: EventStore, recordStore: RecordStore, media: MediaPlane, group: ShardGroup<EngineDriver>, loader: GenerationLoader, state: State
+    eventStore: EventStore, recordStore: RecordStore, media: MediaPlane, group: ShardGroup<EngineDriver>,
+    loader: GenerationLoader, state: State
   ) {
     self.log = log
     self.logger = logger
