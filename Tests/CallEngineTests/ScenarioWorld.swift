@@ -93,6 +93,7 @@ final class World {
       check("shard \(index) statistics owners", shard.statisticsOwners.count)
       check("shard \(index) sliced", shard.sliced.count)
       check("shard \(index) ready", shard.ready.count)
+      check("shard \(index) waiting for DNS", shard.hopWaiters.count)
       check("shard \(index) spawned", shard.spawnQueue.count)
       check("shard \(index) calls of its script", shard.script?.calls ?? 0)
       check("shard \(index) old generations", shard.scripts.count - (shard.script == nil ? 0 : 1))

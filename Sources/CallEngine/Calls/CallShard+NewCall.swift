@@ -12,6 +12,7 @@ extension CallShard {
     }
     guard let admitted = admit(id, message) else { return }
     guard let script else { return reply(id, message, 404, cause: .unallocatedNumber) }
+    guard isLongEnough(id, message, nil) else { return }
     var offer: RemoteDescription?
     if !message.body.isEmpty {
       do throws(SDPError) {
@@ -37,6 +38,7 @@ extension CallShard {
     leg.serverInvite = id
     leg.remote = offer
     leg.recvInfo = recvInfo(of: message)
+    if offer != nil { _ = leg.offers.receiveOffer() }
     call.caller = leg
     do {
       leg.dialog = try Dialog(uas: message, localTag: tag[...])
@@ -103,11 +105,11 @@ extension CallShard {
     guard let leg = leg(tag: message.toTag), let dialog = leg.dialog,
       dialog.callID.elementsEqual(message.callID), message.fromTag.map({ dialog.remoteTag.elementsEqual($0) }) ?? false
     else { return services.counters.add(.strayRequests) }
-    if let waiting = leg.unacknowledged {
-      leg.unacknowledged = nil
-      table.acknowledged(waiting, wheel: &wheel)
-    }
-    if leg.awaitsAnswer { answerInACK(leg, message) }
+    // A copy, or of an INVITE before: its 2xx had an ACK, or it comes too late (§13.3.1.4).
+    guard let waiting = leg.unacknowledged, message.cseq == leg.ackCSeq else { return }
+    leg.unacknowledged = nil
+    table.acknowledged(waiting, wheel: &wheel)
+    if leg.offers.phase == .localOffer { answerInACK(leg, message) }
     afterACK(leg)
   }
 

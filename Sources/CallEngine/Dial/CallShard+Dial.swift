@@ -82,9 +82,14 @@ extension CallShard {
   }
 
   private func ring(_ leaf: DialTree.Leaf, _ target: DialTarget, _ call: Call, _ dial: Dial) {
-    guard let route = route(to: target) else {
-      return fail(leaf, target, call, dial, status: 503, .networkOutOfOrder)
+    switch way(to: target) {
+    case .known(let route): ring(leaf, target, route, call, dial)
+    case .named(let uri, let query): locate(leaf, target, uri: uri, query, call, dial)
+    case .none: fail(leaf, target, call, dial, status: 503, .networkOutOfOrder)
     }
+  }
+
+  func ring(_ leaf: DialTree.Leaf, _ target: DialTarget, _ route: Route, _ call: Call, _ dial: Dial) {
     let attempt = call.attempts.count
     call.attempts.append(CallAttempt(target: target.name, uri: route.uri))
     call.attempts[attempt].remote = route.flow.remote
@@ -99,6 +104,7 @@ extension CallShard {
       leg.calledUser = user
     }
     leg.leaf = leaf
+    leg.otherHops = route.others
     guard let body = offer(to: leg, call, dial, codecs: target.codecs) else {
       // Without a port it is ours to say so; with one there is nothing left that this callee could be offered.
       let (status, cause): (Int, Cause) = leg.port == nil ? (503, .switchCongestion) : (488, .incompatibleDestination)
@@ -115,9 +121,9 @@ extension CallShard {
     if let timeout = target.timeout { leg.timer = arm(leg, .legTimeout, after: timeout) }
   }
 
-  private func fail(
+  func fail(
     _ leaf: DialTree.Leaf, _ target: DialTarget, _ call: Call, _ dial: Dial, status: Int, _ cause: Cause,
-    attempt known: Int? = nil
+    attempt known: Int? = nil, _ kind: DialTree.Failure.Kind = .unreachable
   ) {
     let attempt = known ?? call.attempts.count
     if known == nil { call.attempts.append(CallAttempt(target: target.name)) }
@@ -125,7 +131,7 @@ extension CallShard {
     call.attempts[attempt].cause = cause
     perform(
       dial.tree.failed(
-        leaf, .init(status: status, cause: cause, kind: .unreachable, reason: nil, attempt: attempt)), call, dial)
+        leaf, .init(status: status, cause: cause, kind: kind, reason: nil, attempt: attempt)), call, dial)
   }
 
   // MARK: what callees say
@@ -137,6 +143,7 @@ extension CallShard {
     case 200..<300: succeeded(id, leg, message)
     default:
       owners[Int(id.slot)] = .none
+      if retryInvite(leg, message) { return }
       leg.clientInvite = nil
       failed(leg, message)
     }
@@ -144,7 +151,9 @@ extension CallShard {
 
   private func ringing(_ leg: Leg, _ message: Message) {
     let call = leg.call
-    guard leg.phase == .early, !leg.isCancelled, let dial = call.dial, let attempt = leg.attempt else { return }
+    guard leg.phase == .early, !leg.isCancelled, let dial = call.dial, let attempt = leg.attempt,
+      acknowledgeProvisional(leg, message)
+    else { return }
     call.attempts[attempt].ring(message.status)
     if dial.firstRing == nil {
       dial.firstRing = now
@@ -152,8 +161,9 @@ extension CallShard {
     }
     note(leg)
     var hasSDP = false
-    if let early = try? description(in: message) {
+    if isHeard(leg, message), let early = try? description(in: message) {
       hasSDP = true
+      leg.earlyTag = earlyTag(of: message.toTag ?? [])
       leg.remote = early
       call.attempts[attempt].earlyMedia = true
       sendMedia(leg)

@@ -114,6 +114,9 @@ struct DialTree {
     return actions
   }
 
+  /// It was started, and has neither failed nor been given up.
+  func isRinging(_ leaf: Leaf) -> Bool { !isOver && nodes[leaf.index].progress == .ringing }
+
   /// Every other leaf that rings loses.
   mutating func answered(_ leaf: Leaf) -> [Action] {
     guard !isOver else { return [] }

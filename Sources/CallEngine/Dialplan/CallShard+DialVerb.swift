@@ -12,11 +12,12 @@ extension CallShard {
     guard let shape = shape(arguments[1]) else { return failure("arguments", "no target to dial") }
     let parsed = dialOptions(arguments[2])
     let caller = call.caller!
-    let generates = caller.remoteAudio.map { generable($0) != nil } ?? false
+    let offersEarly = canOfferEarly(caller)
+    let generates = caller.remoteAudio.map { generable($0) != nil } ?? offersEarly
     let dial = Dial(
       task: Int(task.slot), tree: DialTree(shape, rule: parsed.rule),
       ringback: RingbackMachine(
-        policy: parsed.ringback, generates: generates, offered: caller.remote != nil,
+        policy: parsed.ringback, generates: generates, offered: caller.remote != nil || offersEarly,
         answered: caller.phase == .confirmed, takesFirst: parsed.takesFirst),
       options: parsed, started: now, firstAttempt: call.attempts.count)
     task.waiting = .dial

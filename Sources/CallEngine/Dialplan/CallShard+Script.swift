@@ -142,7 +142,7 @@ extension CallShard {
     case .ready(let values):
       task.waiting = .nothing
       run(task, task.script.vm.resume(lua, with: values))
-    case .nothing, .dial, .timer, .played, .hangup, .service: return
+    case .nothing, .dial, .timer, .played, .accepted, .hangup, .service: return
     }
   }
 
@@ -223,7 +223,7 @@ extension CallShard {
     for slot in call.tasks {
       guard let task = task(at: slot) else { continue }
       switch task.waiting {
-      case .timer, .played, .hangup: wake(slot, hangupValues(call))
+      case .timer, .played, .accepted, .hangup: wake(slot, hangupValues(call))
       case .nothing, .dial, .turn, .ready, .service: break
       }
     }

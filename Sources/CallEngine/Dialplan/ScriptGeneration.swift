@@ -62,6 +62,8 @@ final class ScriptTask {
     case played(token: UInt32)
     /// A service that is at work for it.
     case service
+    /// That the 200 leaves.
+    case accepted
     /// Nothing but the hang-up.
     case hangup
     /// Its burst is over; resumed without values.

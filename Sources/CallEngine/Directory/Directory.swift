@@ -68,16 +68,18 @@ public struct AccessRule: Sendable {
 /// A carrier, or another exchange.
 public struct Trunk: Sendable {
   public var name: String
-  /// Where requests go; resolved when the configuration is read.
-  public var destination: Endpoint
+  /// Where requests go, of a trunk whose host is an address. Nil: a name, which is looked up when it is called (RFC 3263).
+  public var destination: Endpoint?
   /// Host and port as the configuration names them, for the Request-URI.
   public var host: String
   public var transport: Transport
+  /// False: the configuration names no transport, so DNS may (NAPTR); `transport` is then UDP.
+  public var isTransportFixed = true
   public var context: String
   public var sources: [SourceNetwork]
 
   public init(
-    name: String, destination: Endpoint, host: String, transport: Transport, context: String, sources: [SourceNetwork]
+    name: String, destination: Endpoint?, host: String, transport: Transport, context: String, sources: [SourceNetwork]
   ) {
     self.name = name
     self.destination = destination

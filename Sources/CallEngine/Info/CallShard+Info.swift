@@ -5,6 +5,12 @@ import SIPTransaction
 
 // INFO within a call (RFC 6086): passed to the other leg where that takes it; digits in it are heard on the way.
 extension CallShard {
+  func info(_ id: ServerTransactionID, _ message: Message, _ leg: Leg) {
+    if refusesInfo(id, message, leg) { return }
+    if let (digit, durationMs) = InfoDigit.read(message) { self.digit(leg, digit, durationMs: durationMs) }
+    pass(id, message, leg)
+  }
+
   /// The packages that a message says it takes (Recv-Info); nil where it says nothing.
   func recvInfo(of message: Message) -> [UInt8]? {
     guard message.has(.other), message.unnamed("Recv-Info") != nil else { return nil }
@@ -18,7 +24,7 @@ extension CallShard {
 
   /// RFC 6086 §4.2.2: an INFO of a package that nobody here has asked for: 469 with what would be taken.
   /// - Returns: whether it was answered.
-  func refusesInfo(_ id: ServerTransactionID, _ message: Message, _ leg: Leg) -> Bool {
+  private func refusesInfo(_ id: ServerTransactionID, _ message: Message, _ leg: Leg) -> Bool {
     guard let package = message.unnamed("Info-Package") else { return false }
     let taken = counterpart(leg)?.recvInfo ?? []
     let name = CallShard.token(package)

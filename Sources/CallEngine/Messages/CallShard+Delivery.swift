@@ -1,6 +1,7 @@
 import Logging
 import LuaRuntime
 import NetCore
+import NextHop
 import SIPMessage
 import SIPTransaction
 
@@ -22,15 +23,29 @@ extension CallShard {
       places = services.bindings.lookup(user: name, nowSeconds: services.wallClock() / 1000)
         .map { .binding(user: name, $0) }
     }
-    let routes = places.compactMap { route(to: DialTarget(place: $0, name: [])) }
+    let ways = places.map { way(to: DialTarget(place: $0, name: [])) }
     let (slot, generation) = eventState.deliveries.reserve()
     let delivery = MessageDelivery(
       slot: slot, generation: generation, message: message, user: user, origin: origin)
     eventState.deliveries.fill(slot, delivery)
-    delivery.pending = routes.count
-    if routes.isEmpty { return allFailed(delivery) }
+    delivery.pending = ways.count
+    if ways.isEmpty { return allFailed(delivery) }
     delivery.timer = arm(.patience, slot: slot, generation: generation, at: now + CallShard.patience)
-    for route in routes { send(message, route, for: delivery) }
+    for way in ways { send(message, way, for: delivery) }
+  }
+
+  private func send(_ message: TextMessage, _ way: Way, for delivery: MessageDelivery) {
+    let (slot, generation) = (delivery.slot, delivery.generation)
+    switch way {
+    case .known(let route): send(message, route, for: delivery)
+    case .named(let uri, let query):
+      resolve(query) { [unowned self] (found: Result<[Flow], HopFailure>) in
+        guard let delivery = eventState.deliveries.get(slot, generation) else { return }
+        guard let flow = (try? found.get())?.first else { return answered(slot, generation, 503) }
+        send(message, Route(uri: uri, flow: flow), for: delivery)
+      }
+    case .none: answered(slot, generation, 503)
+    }
   }
 
   private func send(_ message: TextMessage, _ route: Route, for delivery: MessageDelivery) {

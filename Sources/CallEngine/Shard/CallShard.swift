@@ -14,6 +14,7 @@ public final class CallShard {
   var now: Instant
   var wheel: TimerWheel
   var table: TransactionTable
+  let timers: TransactionTimers
 
   var legs = Slab<Leg>()
   var calls = Slab<Call>()
@@ -22,6 +23,9 @@ public final class CallShard {
   var owners: [RequestOwner] = []
   /// The leg of a pending INVITE, by the slot of its server transaction, for CANCEL.
   var pendingInvites: [LegName] = []
+
+  /// Those that wait for DNS.
+  var hopWaiters = Slab<HopWaiter>()
 
   var scripts: [ScriptGeneration] = []
   var script: ScriptGeneration?
@@ -56,6 +60,7 @@ public final class CallShard {
     self.now = now
     wheel = TimerWheel(now: now)
     table = TransactionTable(shard: shard, timers: timers)
+    self.timers = timers
     var system = SystemRandomNumberGenerator()
     random = TokenMint(key: (system.next(), system.next()))
     adopt(generation)
@@ -96,6 +101,8 @@ public final class CallShard {
       done(call != nil)
     case .snapshot(let reply):
       reply(snapshot())
+    case .resolved(let asker, let result):
+      resolved(asker, result)
     }
     settle()
   }
@@ -226,7 +233,10 @@ enum RequestOwner {
   /// `passed`: the leg whose re-INVITE it passes on; nil where it is our own.
   case reinvite(LegName, passed: LegName?)
   case bye(LegName)
-  case info(ServerTransactionID)
+  /// The same for our UPDATE.
+  case update(LegName, passed: LegName?)
+  /// A request that was passed on within a call: who waits for its response, and the leg it went to.
+  case passed(ServerTransactionID, to: LegName)
   /// A request of the server's own. Called with every provisional response and with the final one; with the status
   /// alone (408, 503) where no response came.
   case own((_ status: Int, _ response: Message?) -> Void)

@@ -1,6 +1,7 @@
 public import Logging
 public import Media
 public import NetCore
+public import NextHop
 public import SIPDigest
 
 /// What all shards share: leaf tables, and doors to what runs on other threads. Nothing here blocks.
@@ -14,6 +15,8 @@ public struct EngineServices: Sendable {
   public var media: any MediaGateway
   public var counters: EngineCounters
   public var trace: TraceHub
+  /// Where names lead (RFC 3263); answers come as `ShardInput.resolved`.
+  public var hops: HopTable
   /// The other shards' mailboxes.
   public var peers: ShardPeers
   public var logger: Logger
@@ -23,7 +26,7 @@ public struct EngineServices: Sendable {
   public init(
     bindings: BindingTable, journal: any BindingJournal, authenticator: DigestAuthenticator, records: any RecordSink,
     keyValue: KeyValueStore, media: any MediaGateway, counters: EngineCounters, trace: TraceHub,
-    peers: ShardPeers, logger: Logger, wallClock: @escaping @Sendable () -> Int64,
+    peers: ShardPeers, logger: Logger, wallClock: @escaping @Sendable () -> Int64, hops: HopTable = HopTable(),
     events: EventServices = EventServices()
   ) {
     self.bindings = bindings
@@ -35,6 +38,7 @@ public struct EngineServices: Sendable {
     self.media = media
     self.counters = counters
     self.trace = trace
+    self.hops = hops
     self.peers = peers
     self.logger = logger
     self.wallClock = wallClock

@@ -1,6 +1,7 @@
 import LuaRuntime
 public import Media
 import NetCore
+public import NextHop
 import SIPMessage
 import Synchronization
 
@@ -19,6 +20,8 @@ public enum ShardInput: Sendable {
   case hangUp(call: String, done: @Sendable (Bool) -> Void)
   case event(EventInput)
   case snapshot(@Sendable (ShardSnapshot) -> Void)
+  /// DNS has answered one who asked for next hops.
+  case resolved(HopAsker, HopResult)
 }
 
 /// A script that was compiled and run off the loops, with what it was loaded beside: one for each shard.

@@ -5,6 +5,7 @@
 //     Cost kept [calls]                         bytes that stay of a call that is over (Memory.swift)
 //     Cost suspended [scripts]                  bytes of a script that sleeps (Memory.swift)
 //     Cost decision [warm] [counted]            from a call's start to its first attempt (Deciding.swift)
+//     Cost cold [counted]                       an INVITE with all caches flushed (Deciding.swift)
 //     Cost bindings [users]                     memory of so many registered users (Holding.swift)
 //     Cost records [calls] [records]            writes so many records; the difference of two runs under callgrind is the cost
 //     Cost media [calls a second] [seconds]     the media plane, with its threads and sockets (MediaCalls.swift)
@@ -42,6 +43,8 @@ case "suspended":
   print(Memory.suspended(count: number(2, else: 10_000)))
 case "decision":
   Deciding.run(warm: number(2, else: 2000), counted: number(3, else: 1000))
+case "cold":
+  Deciding.cold(counted: number(2, else: 300))
 case "lingering":
   print(Memory.lingering(Calls(), warm: 100, count: number(3, else: 1000)))
 default:
