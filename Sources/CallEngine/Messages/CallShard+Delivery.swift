@@ -11,6 +11,9 @@ extension CallShard {
   /// cost him 32 s, after which he would have given up himself.
   private static let patience = Instant.Span.seconds(8)
 
+  /// Messages under way at once, of one shard.
+  private static let mostDeliveries = 10_000
+
   func deliver(_ message: TextMessage, to place: DialTarget.Place, origin: MessageDelivery.Origin) {
     var user: [UInt8]?
     var places = [place]
@@ -22,6 +25,10 @@ extension CallShard {
       }
       places = services.bindings.lookup(user: name, nowSeconds: services.wallClock() / 1000)
         .map { .binding(user: name, $0) }
+    }
+    guard eventState.deliveries.count < CallShard.mostDeliveries else {
+      if case .stored = origin, let user { return services.events.messages.stop(user) }
+      return tell(origin, 503)
     }
     let ways = places.map { way(to: DialTarget(place: $0, name: [])) }
     let (slot, generation) = eventState.deliveries.reserve()
