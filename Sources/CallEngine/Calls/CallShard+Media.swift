@@ -105,7 +105,9 @@ extension CallShard {
   /// The tone or the file, and the legs whose own early media may take over from it.
   func playRingback(_ call: Call, _ dial: Dial) {
     // Where the offer is ours nobody listens before it is answered.
-    guard call.caller.remote != nil, let port = call.caller.port?.id, let codec = call.caller.agreedCodec else { return }
+    guard call.caller.remote != nil, let port = call.caller.port?.id, let codec = call.caller.agreedCodec else {
+      return
+    }
     let source: AudioSource
     switch dial.ringback.policy {
     case .play(_, let loop, _) where dial.options.ringbackFiles.count > 1:

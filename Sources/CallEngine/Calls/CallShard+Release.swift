@@ -109,6 +109,7 @@ extension CallShard {
     forgetChange(leg)
     guard legs.get(leg.token.slot, leg.token.generation) === leg else { return }
     legs.remove(leg.token.slot, leg.token.generation)
+    leg.use?.end()
     let call = leg.call
     if leg.role == .callee {
       call.callees.removeAll { $0 === leg }
@@ -199,6 +200,7 @@ extension CallShard {
       }
     case 4: scriptTimer(token)
     case CallShard.eventTimers: eventTimer(token)
+    case 10: trunkTimer(token)
     case 14: resolveTimedOut(token)
     default:
       taskTimer(token)

@@ -29,6 +29,9 @@ extension CallShard {
       case .cancel(let leaf):
         dial.delayed.removeAll { $0.leaf == leaf }
         if let leg = dial.ringing.first(where: { $0.leaf == leaf }) { lose(leg, call, dial, .elsewhere) }
+      case .order(let branch):
+        guard let (hunt, members) = dial.tree.hunt(at: branch) else { continue }
+        perform(dial.tree.ordered(branch, order(hunt, members)), call, dial)
       case .exhausted:
         exhausted(call, dial)
       }
@@ -82,6 +85,7 @@ extension CallShard {
   }
 
   private func ring(_ leaf: DialTree.Leaf, _ target: DialTarget, _ call: Call, _ dial: Dial) {
+    if isDown(target) { return fail(leaf, target, call, dial, status: 503, .networkOutOfOrder) }
     switch way(to: target) {
     case .known(let route): ring(leaf, target, route, call, dial)
     case .named(let uri, let query): locate(leaf, target, uri: uri, query, call, dial)
@@ -90,6 +94,12 @@ extension CallShard {
   }
 
   func ring(_ leaf: DialTree.Leaf, _ target: DialTarget, _ route: Route, _ call: Call, _ dial: Dial) {
+    let use: LegUse?
+    var route = route
+    switch place(for: target, &route) {
+    case .taken(let taken): use = taken
+    case .refused(let status, let cause): return fail(leaf, target, call, dial, status: status, cause)
+    }
     let attempt = call.attempts.count
     call.attempts.append(CallAttempt(target: target.name, uri: route.uri))
     call.attempts[attempt].remote = route.flow.remote
@@ -103,6 +113,7 @@ extension CallShard {
       leg.isBinding = true
       leg.calledUser = user
     }
+    leg.use = use
     leg.leaf = leaf
     leg.otherHops = route.others
     guard let body = offer(to: leg, call, dial, codecs: target.codecs) else {
@@ -111,6 +122,7 @@ extension CallShard {
       leg.isCancelled = true
       releaseMedia(leg)
       legs.release(slot)
+      use?.end()
       return fail(leaf, target, call, dial, status: status, cause, attempt: attempt)
     }
     legs.fill(slot, leg)

@@ -24,6 +24,12 @@ extension CallShard {
     case .spawn: return spawn(arguments, script)
     case .mwi_set: return setMailbox(arguments)
     case .mwi_get: return mailbox(arguments)
+    case .trunk_get:
+      writeTrunk(arguments[0].asString ?? "", into: reply)
+      return .written
+    case .trunk_list:
+      writeTrunks(into: reply)
+      return .written
     default: break
     }
     guard let call = call(arguments[0]) else {

@@ -158,7 +158,7 @@ extension CallShard {
       call.mainTask = nil
       if call.hangup == nil, failure == nil { scriptEnded(call) }
     case .hook: nextHook(call)
-    case .spawned, .timer, .unload, .request: break
+    case .spawned, .timer, .unload, .trunk, .request: break
     }
     checkRelease(call)
   }

@@ -18,6 +18,7 @@ final class ScriptGeneration {
   /// It has an `on.message`, an `on.subscribe`.
   var handlesMessage = false
   var handlesSubscribe = false
+  var hasTrunk = false
   /// Names a group in the VM for each detached coroutine; calls' handles never have the top bit.
   private var lastGroup: UInt64 = 1 << 63
 
@@ -52,6 +53,7 @@ final class ScriptTask {
     case unload
     /// `on.message`, `on.subscribe`, by the name of the `ScriptRequest`.
     case request(slot: UInt32, generation: UInt32)
+    case trunk
   }
   enum Waiting: Equatable {
     case nothing

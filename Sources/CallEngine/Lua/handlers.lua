@@ -20,8 +20,8 @@ local function register(name)
 end
 
 local handlers = {
-  invite = register("invite"), load = register("load"), unload = register("unload"), message = register("message"),
-  subscribe = register("subscribe"),
+  invite = register("invite"), load = register("load"), unload = register("unload"), trunk = register("trunk"),
+  message = register("message"), subscribe = register("subscribe"),
 }
 
 function handlers.timer(seconds, fn)
@@ -60,6 +60,10 @@ entry("message", function(fields) run("message", request_object(fields, "message
 entry("subscribe", function(fields) run("subscribe", request_object(fields, "subscribe")) end)
 entry("load", function(generation) run("load", generation) end)
 entry("unload", function(generation) run("unload", generation) end)
+entry("trunk", function(name, up)
+  local handler = registered.trunk
+  if handler then handler.fn(name, up) end
+end)
 entry("timer", function(index)
   local timer = timers[index]
   if timer then timer.fn() end

@@ -58,8 +58,22 @@ enum EnginePlan {
         Trunk(
           name: trunk.name, destination: ip.map { Endpoint($0, port) },
           host: trunk.port == nil ? host : "\(host):\(port)", transport: trunk.transport, context: trunk.context,
-          sources: trunk.sources))
+          sources: trunk.sources, plan: plan(trunk)))
     }
     return Directory(users: accounts, access: access, trunks: trunks)
+  }
+
+  private static func plan(_ trunk: ServerConfiguration.Trunk) -> TrunkPlan {
+    var plan = TrunkPlan()
+    plan.ping = trunk.ping
+    plan.downAfter = trunk.downAfter
+    plan.maxCalls = trunk.maxCalls
+    plan.callsPerSecond = trunk.callsPerSecond
+    guard let user = trunk.username, let password = trunk.password else { return plan }
+    plan.credentials = TrunkCredentials(user: trunk.authUsername ?? user, password: password, realm: trunk.realm)
+    if trunk.register {
+      plan.registration = TrunkRegistrationPlan(user: user, contactUser: trunk.contactUser, expires: trunk.expires)
+    }
+    return plan
   }
 }
