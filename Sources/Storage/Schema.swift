@@ -100,7 +100,14 @@ enum Schema {
           ALTER TABLE call_by_end RENAME TO call;
           """)
     }
-    migrator.registerMigration("3: messages, mailboxes") { db in
+    migrator.registerMigration("3: transfers of calls") { db in
+      try db.execute(
+        sql: """
+          ALTER TABLE call ADD COLUMN transferred_by TEXT;
+          ALTER TABLE call ADD COLUMN transfer_target TEXT;
+          """)
+    }
+    migrator.registerMigration("4: messages, mailboxes") { db in
       try db.execute(
         sql: """
           -- text messages that wait for an absent user; ascending ids are their order

@@ -144,6 +144,11 @@ extension ScriptedPhone {
       pending[id] = nil
       call.byeStatus = message.status
     case .request(let request): receive(message, of: request, id)
+    case .prack(let call):
+      guard message.status >= 200 else { return }
+      pending[id] = nil
+      call.prackStatuses.append(message.status)
+      if !message.body.isEmpty { call.bodies.append(Array(message.body)) }
     case .other:
       guard message.status >= 200 else { return }
       pending[id] = nil
@@ -170,6 +175,7 @@ extension ScriptedPhone {
     switch message.status {
     case ..<200:
       if message.status > 100, call.state == .calling { call.state = .ringing }
+      acknowledge(message, of: call)
     case 200..<300:
       if !isCopy {
         call.message = message
@@ -177,7 +183,11 @@ extension ScriptedPhone {
         let invitation = Dialog.Invitation(
           callID: call.callID[...], from: message.from.bytes, localTag: call.localTag[...], cseq: call.cseq,
           requestURI: Array(call.target.utf8)[...], flow: flow)
-        call.dialog = Dialog(uac: invitation, response: message)
+        if call.dialog == nil {
+          call.dialog = Dialog(uac: invitation, response: message)
+        } else {
+          call.dialog!.confirm(message)
+        }
       }
       acknowledge(call, cseq: call.cseq)
     default:
@@ -205,6 +215,7 @@ extension ScriptedPhone {
     case .reinvite(let call): call.reinviteStatus = 408
     case .bye(let call): call.byeStatus = 408
     case .request(let request): request.statuses.append(408)
+    case .prack(let call): call.prackStatuses.append(408)
     case .other: otherStatuses.append(408)
     }
   }

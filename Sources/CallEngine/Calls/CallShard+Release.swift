@@ -18,6 +18,7 @@ extension CallShard {
     call.endMilliseconds = services.wallClock()
     // Before any leg ends: the record waits for these.
     call.hooksLeft = call.hooks > 0 ? Array(1...call.hooks) : []
+    if call.transfer != nil { transferEnds(call, info) }
     let reason = own ?? .cause(info.cause, text: info.text)
     let dial = call.dial
     if let dial, dial.stage == .ringing { _ = dial.tree.abort() }
@@ -79,6 +80,10 @@ extension CallShard {
       releaseMedia(leg)
       return
     }
+    if leg.isLocating {
+      leg.byeReason = reason
+      return releaseMedia(leg)
+    }
     leg.phase = .ended
     releaseMedia(leg)
     let (id, branch) = table.reserveClient()
@@ -96,6 +101,7 @@ extension CallShard {
     leg.phase = .ended
     note(leg)
     releaseMedia(leg)
+    forgetTransfer(of: leg)
     leg.serverInvite = nil
     if let pending = leg.clientInvite {
       // Our re-INVITE, or an INVITE that cannot end otherwise: without a CANCEL it may ring for ever (§9.1).
@@ -201,7 +207,9 @@ extension CallShard {
     case 4: scriptTimer(token)
     case CallShard.eventTimers: eventTimer(token)
     case 10: trunkTimer(token)
-    case 14: resolveTimedOut(token)
+    case 12: transferTimer(token)
+    case 14: if token.which == 0 { resolveTimedOut(token) } else { hopTimedOut(token) }
+    case 15: keepaliveTurn()
     default:
       taskTimer(token)
     }

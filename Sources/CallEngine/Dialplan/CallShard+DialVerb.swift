@@ -117,6 +117,12 @@ extension CallShard {
         options.takesFirst = value.equals("first")
       } else if name.equals("after_bridge") {
         options.continuesAfterBridge = value.equals("continue")
+      } else if name.equals("on_refer") {
+        options.referHandling = value.equals("pass") ? .pass : .ask
+      } else if name.equals("redirects") {
+        options.redirects = value.asInt.map { Int($0) } ?? 0
+      } else if name.equals("redirect_to") {
+        options.redirectsAnywhere = value.equals("anywhere")
       }
     }
     options.rule = rule(value) ?? .any

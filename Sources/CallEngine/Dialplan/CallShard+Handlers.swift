@@ -8,9 +8,10 @@ extension CallShard {
     guard case .finished(let values) = script.vm.start(entry: "handlers", args: [], group: 0).1 else { return }
     for handler in values.first?.asArray ?? [] {
       switch handler["name"].asString {
+      case "refer": script.hasRefer = true
       case "timer" where shard == 0: script.timers.append(handler["seconds"].asDouble ?? 60)
-      case "unload": script.hasUnload = shard == 0
-      case "trunk": script.hasTrunk = shard == 0
+      case "unload" where shard == 0: script.hasUnload = true
+      case "trunk" where shard == 0: script.hasTrunk = true
       case "message": script.handlesMessage = true
       case "subscribe": script.handlesSubscribe = true
       default: break

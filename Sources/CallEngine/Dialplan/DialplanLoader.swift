@@ -69,6 +69,7 @@ public enum DialplanLoader {
       ("dial", PackageResources.dial_lua), ("handlers", PackageResources.handlers_lua),
       ("tasks", PackageResources.tasks_lua), ("services", PackageResources.services_lua),
       ("requests", PackageResources.requests_lua),
+      ("language", PackageResources.language_lua),
     ]
   }
 

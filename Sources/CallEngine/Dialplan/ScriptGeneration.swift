@@ -19,6 +19,8 @@ final class ScriptGeneration {
   var handlesMessage = false
   var handlesSubscribe = false
   var hasTrunk = false
+  /// It has an `on.refer`.
+  var hasRefer = false
   /// Names a group in the VM for each detached coroutine; calls' handles never have the top bit.
   private var lastGroup: UInt64 = 1 << 63
 
@@ -49,6 +51,8 @@ final class ScriptTask {
     case main
     case hook
     case spawned
+    /// `on.refer`.
+    case refer
     case timer(Int)
     case unload
     /// `on.message`, `on.subscribe`, by the name of the `ScriptRequest`.
@@ -68,6 +72,8 @@ final class ScriptTask {
     case accepted
     /// Nothing but the hang-up.
     case hangup
+    /// What comes of a REFER of ours.
+    case refer
     /// Its burst is over; resumed without values.
     case turn
     /// Its next values are there; resumed in the next turn.

@@ -5,9 +5,9 @@ import SIPTransaction
 
 extension CallShard {
   static let allow: StaticString =
-    "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, PRACK, UPDATE, SUBSCRIBE, PUBLISH, MESSAGE"
+    "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, PRACK, UPDATE, REFER, NOTIFY, SUBSCRIBE, PUBLISH, MESSAGE"
   /// The option tags that we have: what Require may ask for, and what our Supported says.
-  static let optionTags: [StaticString] = ["100rel", "timer"]
+  static let optionTags: [StaticString] = ["100rel", "timer", "replaces", "norefersub"]
   /// `optionTags` as a Supported header wants them.
   static let supported = Array(optionTags.map(\.description).joined(separator: ", ").utf8)
 
@@ -51,10 +51,11 @@ extension CallShard {
       }
     case .bye, .prack, .update, .info: reply(id, message, 481)
     case .unknown: reply(id, message, 501) { $0.header(.allow, CallShard.allow) }
+    case .refer: strayRefer(id, message)
     case .subscribe: subscribe(id, message)
     case .publish: publish(id, message)
     case .message: self.message(id, message)
-    case .notify, .refer, .ack, .cancel:
+    case .notify, .ack, .cancel:
       reply(id, message, 405) { $0.header(.allow, CallShard.allow) }
     }
   }
@@ -74,6 +75,7 @@ extension CallShard {
     var list: [UInt8] = []
     for name in [HeaderName.require, .proxyRequire] {
       for tag in message.values(name) where !CallShard.optionTags.contains(where: tag.equalsIgnoringCase) {
+        if message.method == .register, CallShard.isRegistrarTag(tag) { continue }
         if !list.isEmpty { list += Array(", ".utf8) }
         list += tag
       }
@@ -98,9 +100,10 @@ extension CallShard {
     }
     guard leg.dialog != nil else { return inEarlyDialog(id, message, leg) }
     switch leg.dialog!.receive(message) {
-    case .ok: break
+    case .ok: if message.method == .invite || message.method == .update { aimAgain(leg) }
     default: return reply(id, message, 500) { $0.header(.retryAfter, number: 1) }
     }
+    if message.flow != leg.dialog!.flow { follow(message, leg) }
     switch message.method {
     case .invite: reinvite(id, message, leg)
     case .bye: bye(id, message, leg)
@@ -108,6 +111,8 @@ extension CallShard {
     case .update: update(id, message, leg)
     case .info: info(id, message, leg)
     case .message, .options: pass(id, message, leg)
+    case .refer: refer(id, message, leg)
+    case .notify: referNotify(id, message, leg)
     case .unknown: reply(id, message, 501) { $0.header(.allow, CallShard.allow) }
     default: reply(id, message, 405) { $0.header(.allow, CallShard.allow) }
     }
@@ -128,6 +133,7 @@ extension CallShard {
       // What answers it comes from the one peer of a dialog, and goes where its ACK went.
       guard let leg = leg(name) else { return late(id, message, isBinding: true) }
       reinviteResponse(id, message, leg, passed: passed)
+    case .givenUp(let server): givenUp(id, message, server)
     case .bye(let name):
       if message.status >= 200 {
         owners[Int(id.slot)] = .none
@@ -169,7 +175,7 @@ extension CallShard {
     let owner = owners[Int(id.slot)]
     owners[Int(id.slot)] = .none
     switch owner {
-    case .none: return
+    case .none, .givenUp: return
     case .invite(let name, _):
       if let leg = leg(name) { calleeUnreachable(leg, status: status, kind) }
     case .reinvite(let name, let passed):

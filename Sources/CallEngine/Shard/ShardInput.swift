@@ -20,6 +20,8 @@ public enum ShardInput: Sendable {
   case hangUp(call: String, done: @Sendable (Bool) -> Void)
   case event(EventInput)
   case snapshot(@Sendable (ShardSnapshot) -> Void)
+  /// What the half of another call says.
+  case half(HalfMessage)
   /// DNS has answered one who asked for next hops.
   case resolved(HopAsker, HopResult)
 }

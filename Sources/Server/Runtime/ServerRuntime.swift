@@ -4,6 +4,7 @@ import Logging
 import LuaRuntime
 import Media
 import NetCore
+import NextHop
 import SIPDigest
 import SIPMessage
 import SIPTransaction
@@ -22,6 +23,7 @@ final class ServerRuntime: Sendable {
   let eventStore: EventStore
   let recordStore: RecordStore
   let media: MediaPlane
+  let names: NameService
   let group: ShardGroup<EngineDriver>
   let loader: GenerationLoader
   let state: Mutex<State>
@@ -39,7 +41,8 @@ final class ServerRuntime: Sendable {
 
   private init(
     log: LogSettings, logger: Logger, services: EngineServices, database: Database, bindingStore: BindingStore,
-    eventStore: EventStore, recordStore: RecordStore, media: MediaPlane, group: ShardGroup<EngineDriver>,
+    eventStore: EventStore, recordStore: RecordStore, media: MediaPlane, names: NameService,
+    group: ShardGroup<EngineDriver>,
     loader: GenerationLoader, state: State
   ) {
     self.log = log
@@ -50,6 +53,7 @@ final class ServerRuntime: Sendable {
     self.eventStore = eventStore
     self.recordStore = recordStore
     self.media = media
+    self.names = names
     self.group = group
     self.loader = loader
     self.state = Mutex(state)
@@ -94,7 +98,8 @@ final class ServerRuntime: Sendable {
         realm: configuration.sip.domain, algorithms: configuration.sip.algorithms,
         key: (0..<32).map { _ in UInt8.random(in: 0...255) }),
       records: recordStore, keyValue: keyValue, media: media, counters: EngineCounters(), trace: TraceHub(),
-      peers: peers, logger: logger, wallClock: wallClock, events: events)
+      peers: peers, logger: logger, wallClock: wallClock, hops: HopTable(cacheCapacity: configuration.dns.cache),
+      events: events)
     let loader = GenerationLoader(keyValue: keyValue, logger: logger, wallClock: wallClock)
 
     // The listeners' real ports are known once they are bound; a script is loaded before, so that a broken one opens
@@ -103,6 +108,8 @@ final class ServerRuntime: Sendable {
     let first = try await loader.load(
       number: 1, configuration: configuration, directory: directory,
       settings: EnginePlan.settings(configuration, listeners: planned), shards: shards)
+    let tls = try TLSPlan.contexts(configuration, listening: configuration.sip.listen)
+    if let tls { TLSPlan.report(tls, logger) }
     let generations = GenerationShelf(first)
     media.start()
     if media.capacity < media.pairsInRange {
@@ -110,25 +117,28 @@ final class ServerRuntime: Sendable {
         "the limit of open files leaves fewer media ports than media.ports has",
         metadata: ["pairs": "\(media.capacity)", "configured": "\(media.pairsInRange)"])
     }
-    let group = try await ShardGroup<EngineDriver>.start(
-      ShardGroupConfiguration(listen: planned, shards: shards), logger: logger
-    ) { seat in
+    var transport = EnginePlan.transport(configuration, listen: planned, shards: shards, tls: tls)
+    transport.bans = services.abuse.bans
+    let group = try await ShardGroup<EngineDriver>.start(transport, logger: logger) { seat in
       var generation = generations.take(Int(seat.shard))
       generation.settings = EnginePlan.settings(configuration, listeners: seat.listeners)
       let shard = CallShard(
         shard: seat.shard, services: services, generation: generation, now: .now, timers: TransactionTimers())
       return EngineDriver(shard: shard, bury: ServerRuntime.bury)
     }
+    let names = NameService(services.hops, configuration.dns, peers: peers)
     peers.connect { [weak group] input, shard in group?.post(input, to: shard) ?? false }
     return ServerRuntime(
       log: log, logger: logger, services: services, database: database, bindingStore: bindingStore,
-      eventStore: eventStore, recordStore: recordStore, media: media, group: group, loader: loader,
+      eventStore: eventStore, recordStore: recordStore, media: media, names: names, group: group, loader: loader,
       state: State(configuration: configuration, generation: first[0].number, directory: directory, nextGeneration: 2))
   }
 
   /// A binding from before the restart, with the listener that leads to it today; nil where none does.
   private static func reachable(_ binding: Binding, by listen: [ServerConfiguration.Listener]) -> Binding? {
     let flow = binding.flow
+    // A WebSocket is opened by its client only, and the one that this came by is gone.
+    guard !flow.transport.isWebSocket else { return nil }
     let listener =
       listen.firstIndex { $0.transport == flow.transport && $0.endpoint == flow.local }
       ?? listen.firstIndex { $0.transport == flow.transport && $0.endpoint.ip.family == flow.remote.ip.family }
@@ -150,6 +160,7 @@ final class ServerRuntime: Sendable {
 
   func stop() async {
     await group.stop()
+    names.stop()
     media.shutdown()
     bindingStore.close()
     eventStore.close()
