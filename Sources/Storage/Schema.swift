@@ -107,6 +107,34 @@ enum Schema {
           ALTER TABLE call ADD COLUMN transfer_target TEXT;
           """)
     }
+    migrator.registerMigration("4: messages, mailboxes") { db in
+      try db.execute(
+        sql: """
+          -- text messages that wait for an absent user; ascending ids are their order
+          CREATE TABLE message (
+            id INTEGER NOT NULL PRIMARY KEY,
+            user BLOB NOT NULL,
+            -- a From value
+            sender BLOB NOT NULL,
+            content_type BLOB NOT NULL,
+            -- header fields that go on, whole lines
+            headers BLOB NOT NULL,
+            body BLOB NOT NULL,
+            -- seconds since 1970
+            created INTEGER NOT NULL,
+            expires INTEGER NOT NULL
+          ) STRICT;
+
+          -- voice messages of a user (RFC 3842); one who has none has no row
+          CREATE TABLE mailbox (
+            user BLOB NOT NULL PRIMARY KEY,
+            new INTEGER NOT NULL,
+            old INTEGER NOT NULL,
+            urgent_new INTEGER NOT NULL,
+            urgent_old INTEGER NOT NULL
+          ) STRICT, WITHOUT ROWID;
+          """)
+    }
     return migrator
   }
 }

@@ -29,7 +29,8 @@ extension ScriptedPhone {
     guard let call = call(withLocalTag: message.toTag) else {
       switch message.method {
       case .invite where message.toTag == nil: begin(message, id)
-      case .options, .notify, .message, .info: reply(id, message, 200)
+      case .options, .notify, .message, .info:
+        if let status = answer == nil ? 200 : answer?(message) { reply(id, message, status) }
       case .ack, .cancel, .invite, .bye, .register, .prack, .update, .subscribe, .publish, .refer, .unknown:
         reply(id, message, message.toTag == nil ? 405 : 481)
       }

@@ -143,6 +143,7 @@ extension ScriptedPhone {
       guard message.status >= 200 else { return }
       pending[id] = nil
       call.byeStatus = message.status
+    case .request(let request): receive(message, of: request, id)
     case .prack(let call):
       guard message.status >= 200 else { return }
       pending[id] = nil
@@ -213,13 +214,14 @@ extension ScriptedPhone {
       call.state = .ended
     case .reinvite(let call): call.reinviteStatus = 408
     case .bye(let call): call.byeStatus = 408
+    case .request(let request): request.statuses.append(408)
     case .prack(let call): call.prackStatuses.append(408)
     case .other: otherStatuses.append(408)
     }
   }
 
   /// The header line that answers the challenge of a 401 or 407.
-  private func answer(_ message: Message, method: Method, uri: String) -> String? {
+  func answer(_ message: Message, method: Method, uri: String) -> String? {
     let isProxy = message.status == 407
     let challenges = message.all(isProxy ? .proxyAuthenticate : .wwwAuthenticate)
     guard !password.isEmpty, let challenge = DigestClient.strongest(of: challenges),

@@ -45,6 +45,9 @@ public final class ScriptedPhone: SimulatedNode {
   /// Lines without CRLF that every request and response of its own carries.
   public var extraHeaders: [String] = []
 
+  /// What it says to a request outside of its calls, such as NOTIFY and MESSAGE; nil: nothing at all.
+  public var answer: ((Message) -> Int?)?
+
   /// Every message that arrived and parses, in order.
   public private(set) var received: [Received] = []
   /// What arrived and does not parse: with a correct server, nothing.
@@ -74,6 +77,7 @@ public final class ScriptedPhone: SimulatedNode {
     case invite(PhoneCall, attempts: Int)
     case reinvite(PhoneCall)
     case bye(PhoneCall)
+    case request(PhoneRequest)
     case prack(PhoneCall)
     case other
   }

@@ -9,12 +9,13 @@ import Testing
 final class Telephone {
   static let order = [
     "errors", "schema", "check", "causes", "headers", "json", "call", "verbs", "dial", "handlers", "tasks", "services",
+    "requests",
   ]
   static let operations = [
     "field", "header_get", "header_all", "header_set", "header_add", "header_remove", "var_set", "kv_get", "kv_set",
-    "kv_incr", "kv_cas", "kv_delete", "log", "now", "uuid", "on_hangup", "spawn", "trunk_get", "trunk_list", "ring",
-    "progress", "answer", "dial", "reject", "hangup", "play", "tone", "echo", "wait", "sleep", "refer",
-    "refer_decided",
+    "kv_incr", "kv_cas", "kv_delete", "log", "now", "uuid", "on_hangup", "spawn", "on_dtmf", "mwi_set", "mwi_get",
+    "trunk_get", "trunk_list", "ring", "progress", "answer", "dial", "reject", "hangup", "play", "tone", "echo", "wait",
+    "sleep", "refer", "refer_decided", "request_accept", "request_reject", "request_deliver", "message_send",
   ]
 
   struct Call: Equatable {

@@ -43,6 +43,8 @@ final class Call {
   var isReleased = false
   /// It broke a limit of memory, CPU or tasks.
   var isBreached = false
+  /// Functions of `call:on_dtmf` wait for digits.
+  var wantsDigits = false
   /// The caller's leg is over on the wire.
   var callerGone = false
 

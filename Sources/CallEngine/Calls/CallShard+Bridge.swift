@@ -22,6 +22,7 @@ extension CallShard {
     if leg.serverInvite != nil { return retryLater(id, message) }
     if leg.clientInvite != nil || leg.unacknowledged != nil { return reply(id, message, 491) }
     guard isLongEnough(id, message, leg) else { return }
+    leg.recvInfo = recvInfo(of: message)
     guard !message.body.isEmpty else {
       // No offer: we make ours, as it stands (RFC 3264 §8: the same session, the same version); the ACK answers it.
       guard leg.offers.phase == .idle else { return reply(id, message, 491) }
@@ -104,6 +105,7 @@ extension CallShard {
       .invite, branch: branch, viaSentBy: sentBy(of: leg.flow), transport: leg.flow.transport,
       contact: contact(of: leg))
     writer.header(.allow, CallShard.allow)
+    passRecvInfo(&writer, to: leg)
     sessionHeaders(&writer, leg)
     if let body { passHeaders(&writer, from: body, changes: HeaderChanges()) }
     writer.finish(body: sdp[...], contentType: "application/sdp")
@@ -186,6 +188,7 @@ extension CallShard {
     }
     leg.clientInvite = nil
     leg.dialog?.refreshTarget(message)
+    leg.recvInfo = recvInfo(of: message)
     aimAgain(leg)
     sendACK(leg, of: id, cseq: message.cseq)
     changed(leg, message, passed: passed)

@@ -27,6 +27,7 @@ extension CallShard {
     writer.copyAll(.recordRoute, from: request)
     contact(&writer, leg)
     for header in headers { writer.header(name: header.name[...], value: header.value[...]) }
+    passRecvInfo(&writer, to: leg)
     capabilities(&writer)
     sessionAnswer(&writer, leg, request)
     finish(&writer, sdp)
@@ -39,6 +40,7 @@ extension CallShard {
       stopReliable(leg)
       leg.call.answerMilliseconds = services.wallClock()
       services.counters.add(.callsAnswered)
+      note(leg)
     }
     table.respond(id, status: 200, bytes: writer.bytes, now: now, wheel: &wheel)
   }

@@ -156,7 +156,10 @@ extension CallShard {
       // Zero after the grace period: the record no longer waits for it.
       call.statisticsPending = max(0, call.statisticsPending - 1)
       checkRelease(call)
-    case .latched, .takeover, .dtmf:
+    case .dtmf(let id, let event, let durationMs):
+      guard let leg = leg(of: id), let digit = InfoDigit.named(event) else { return }
+      self.digit(leg, digit, durationMs: durationMs)
+    case .latched, .takeover:
       return
     }
   }

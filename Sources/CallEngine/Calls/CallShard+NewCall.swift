@@ -52,6 +52,7 @@ extension CallShard {
       token: token, role: .caller, call: call, flow: message.flow, session: random.next())
     leg.serverInvite = id
     leg.remote = offer
+    leg.recvInfo = recvInfo(of: message)
     leg.use = use
     leg.isDirect = message.hasOneVia
     if offer != nil { _ = leg.offers.receiveOffer() }
@@ -69,6 +70,7 @@ extension CallShard {
     remember(id, leg)
     script.calls += 1
     services.counters.add(.callsStarted)
+    note(leg)
     if case .replaces(let dialog) = replaced { return replace(dialog, by: leg) }
     startScript(call)
   }

@@ -66,6 +66,7 @@ extension CallShard {
   /// BYE on a confirmed leg, with its Reason. It waits for the ACK to our 2xx (RFC 3261 §15).
   func bye(_ leg: Leg, reason: Reason, headers: [(name: [UInt8], value: [UInt8])] = []) {
     guard leg.phase == .confirmed, leg.dialog != nil else { return }
+    note(leg)
     if let waiting = leg.serverInvite {
       // A re-INVITE of his that is still pending (§15.1.2 asks the same of a BYE that comes).
       leg.serverInvite = nil
@@ -98,6 +99,7 @@ extension CallShard {
   /// A leg is over on the wire: its slot and its ports are free.
   func ended(_ leg: Leg) {
     leg.phase = .ended
+    note(leg)
     releaseMedia(leg)
     forgetTransfer(of: leg)
     leg.serverInvite = nil
@@ -203,6 +205,7 @@ extension CallShard {
         afterACK(leg)
       }
     case 4: scriptTimer(token)
+    case CallShard.eventTimers: eventTimer(token)
     case 10: trunkTimer(token)
     case 12: transferTimer(token)
     case 14: if token.which == 0 { resolveTimedOut(token) } else { hopTimedOut(token) }

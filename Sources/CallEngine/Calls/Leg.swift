@@ -72,6 +72,10 @@ final class Leg {
   var sent: SentInvite?
   /// A phone that registered: requests go where its REGISTER came from.
   var isBinding = false
+  /// The user whose phone a callee's leg rings.
+  var calledUser: [UInt8]?
+  /// The Info-Packages that the peer takes (RFC 6086 §5.2.2); nil where he says nothing.
+  var recvInfo: [UInt8]?
   /// No proxy stands between us and the phone: where its messages come from, it is.
   var isDirect = false
   /// Other servers of the same target (RFC 3263 §4.3).

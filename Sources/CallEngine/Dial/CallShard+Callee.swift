@@ -108,6 +108,7 @@ extension CallShard {
     // RFC 3261 §8.1.1.8: a sips Contact for a sips Request-URI.
     writer.header(.contact, contact(of: leg.flow, isSecure: route.uri.starts(with: "sips:".utf8)))
     writer.header(.allow, CallShard.allow)
+    if let list = call.caller.recvInfo { writer.header(name: Array("Recv-Info".utf8)[...], value: list[...]) }
     sessionOffer(&writer, leg)
     var changes = call.headers
     if caller.hidesDetails { hideDetails(&changes) }
@@ -205,6 +206,7 @@ extension CallShard {
     leg.hops = nil
     leg.clientInvite = nil
     leg.phase = .confirmed
+    leg.recvInfo = recvInfo(of: message)
     if message.has(.allow) { leg.allowsUpdate = message.hasToken("UPDATE", in: .allow) }
     if let timer = leg.timer { wheel.cancel(timer) }
     agree(leg, message)
@@ -217,6 +219,7 @@ extension CallShard {
       // The race of CANCEL and 200, or the late 200 of a losing fork: acknowledged, then ended at once.
       return bye(leg, reason: .completedElsewhere)
     }
+    note(leg)
     answered(leg, message, call, dial)
   }
 

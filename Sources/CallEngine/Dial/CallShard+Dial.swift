@@ -106,8 +106,9 @@ extension CallShard {
       token: mint(slot: slot, generation: generation), role: .callee, call: call, flow: route.flow,
       session: random.next())
     leg.attempt = attempt
-    if case .binding(_, let binding) = target.place {
+    if case .binding(let user, let binding) = target.place {
       leg.isBinding = true
+      leg.calledUser = user
       leg.isDirect = binding.path.isEmpty
     }
     leg.use = use
@@ -126,6 +127,7 @@ extension CallShard {
     call.callees.append(leg)
     dial.ringing.append(leg)
     invite(leg, route, target, call, dial, body: body)
+    note(leg)
     watchHop(leg)
     if let timeout = target.timeout { leg.timer = arm(leg, .legTimeout, after: timeout) }
   }
@@ -172,7 +174,11 @@ extension CallShard {
     call.attempts[attempt].ring(message.status)
     if let tag = message.toTag { leg.ringingTag = Leg.hash(ofTag: tag) }
     if call.transfer != nil { transferRings(call, message.status) }
-    if dial.firstRing == nil { dial.firstRing = now }
+    if dial.firstRing == nil {
+      dial.firstRing = now
+      note(call.caller)
+    }
+    note(leg)
     var hasSDP = false
     // What cannot be negotiated is a ring and no more: the next one may be better (RFC 3264 §6, RFC 3960 §3).
     if isHeard(leg, message), let early = try? description(in: message), hasOfferedCodec(early.audio, leg) {
@@ -274,6 +280,7 @@ extension CallShard {
     dial?.ringing.removeAll { $0 === leg }
     guard leg.phase == .early, !leg.isCancelled else { return }
     leg.isCancelled = true
+    note(leg)
     if let timer = leg.timer { wheel.cancel(timer) }
     let reason: Reason
     let cause: Cause

@@ -75,7 +75,7 @@ extension CallShard {
   }
 
   /// `from` and `pai`: a number, a URI, `"Name" <uri>`, or a table of user, host and display.
-  private func identity(_ value: LuaArgument) -> [UInt8]? {
+  func identity(_ value: LuaArgument) -> [UInt8]? {
     if let text = value.asBytes { return text }
     guard let user = value["user"].asBytes else { return nil }
     var text: [UInt8] = []

@@ -12,6 +12,8 @@ extension CallShard {
       case "timer" where shard == 0: script.timers.append(handler["seconds"].asDouble ?? 60)
       case "unload" where shard == 0: script.hasUnload = true
       case "trunk" where shard == 0: script.hasTrunk = true
+      case "message": script.handlesMessage = true
+      case "subscribe": script.handlesSubscribe = true
       default: break
       }
     }

@@ -22,6 +22,8 @@ extension CallShard {
     case .kv_get, .kv_set, .kv_incr, .kv_cas, .kv_delete:
       return .values(KeyValueOperations.perform(operation, arguments, services.keyValue, services.wallClock()))
     case .spawn: return spawn(arguments, script)
+    case .mwi_set: return setMailbox(arguments)
+    case .mwi_get: return mailbox(arguments)
     case .trunk_get:
       writeTrunk(arguments[0].asString ?? "", into: reply)
       return .written
@@ -76,6 +78,9 @@ extension CallShard {
       guard call.hooks < limit else { return .raise("a call may have \(limit) on_hangup functions") }
       call.hooks += 1
       return .values([.integer(Int64(call.hooks))])
+    case .on_dtmf:
+      call.wantsDigits = true
+      return .values([])
     default:
       return .raise("\(operation) is not answered at once")
     }

@@ -145,7 +145,7 @@ extension CallShard {
     case .ready(let values):
       task.waiting = .nothing
       run(task, task.script.vm.resume(lua, with: values))
-    case .nothing, .dial, .timer, .played, .accepted, .hangup, .refer: return
+    case .nothing, .dial, .timer, .played, .accepted, .hangup, .refer, .service: return
     }
   }
 
@@ -154,6 +154,7 @@ extension CallShard {
   private func finished(_ task: ScriptTask, _ failure: LuaFailure?) {
     remove(task)
     if let failure { failed(task, failure) }
+    if case .request(let slot, let generation) = task.kind { scriptEnded(slot, generation, failed: failure != nil) }
     guard let call = task.call else { return }
     switch task.kind {
     case .main:
@@ -161,7 +162,7 @@ extension CallShard {
       if call.hangup == nil, failure == nil { scriptEnded(call) }
     case .hook: nextHook(call)
     case .refer: referTaskEnded(call, task)
-    case .spawned, .timer, .unload, .trunk: break
+    case .spawned, .timer, .unload, .trunk, .request: break
     }
     checkRelease(call)
   }
@@ -227,7 +228,7 @@ extension CallShard {
       guard let task = task(at: slot) else { continue }
       switch task.waiting {
       case .timer, .played, .accepted, .hangup, .refer: wake(slot, hangupValues(call))
-      case .nothing, .dial, .turn, .ready: break
+      case .nothing, .dial, .turn, .ready, .service: break
       }
     }
   }

@@ -16,7 +16,12 @@ extension CallShard {
 
   func perform(_ number: Int32, _ task: ScriptTask, _ arguments: LuaArguments) -> VerbOutcome {
     guard let operation = HostOperation(rawValue: number) else { return failure("arguments", "unknown verb") }
-    if operation == .sleep { return sleep(task, arguments) }
+    switch operation {
+    case .sleep: return sleep(task, arguments)
+    case .message_send: return sendMessage(task, arguments[0])
+    case .request_accept, .request_reject, .request_deliver: return perform(operation, task, request: arguments)
+    default: break
+    }
     guard let call = call(arguments[0]) else { return failure("state", "the call is over and forgotten") }
     let options = arguments[1]
     if call.hangup != nil { return afterHangup(operation, call, task) }

@@ -15,6 +15,9 @@ final class ScriptGeneration {
   /// `on.timer` functions, by their index less one, in seconds.
   var timers: [Double] = []
   var hasUnload = false
+  /// It has an `on.message`, an `on.subscribe`.
+  var handlesMessage = false
+  var handlesSubscribe = false
   var hasTrunk = false
   /// It has an `on.refer`.
   var hasRefer = false
@@ -52,6 +55,8 @@ final class ScriptTask {
     case refer
     case timer(Int)
     case unload
+    /// `on.message`, `on.subscribe`, by the name of the `ScriptRequest`.
+    case request(slot: UInt32, generation: UInt32)
     case trunk
   }
   enum Waiting: Equatable {
@@ -61,6 +66,8 @@ final class ScriptTask {
     case timer(LuaFlat)
     /// Audio that ends by itself.
     case played(token: UInt32)
+    /// A service that is at work for it.
+    case service
     /// That the 200 leaves.
     case accepted
     /// Nothing but the hang-up.

@@ -21,7 +21,7 @@ end
 
 local handlers = {
   invite = register("invite"), load = register("load"), unload = register("unload"), trunk = register("trunk"),
-  refer = register("refer"),
+  message = register("message"), subscribe = register("subscribe"), refer = register("refer"),
 }
 
 function handlers.timer(seconds, fn)
@@ -56,6 +56,8 @@ entry("invite", function(h, number)
   enter_call(h)
   run("invite", call_object(h, number))
 end)
+entry("message", function(fields) run("message", request_object(fields, "message")) end)
+entry("subscribe", function(fields) run("subscribe", request_object(fields, "subscribe")) end)
 
 -- What a function said of a transfer, for the host: "go", "pass", "redirect" and where to, or "refuse" with a status.
 local function refer_verdict(value)

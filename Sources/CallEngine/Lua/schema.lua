@@ -101,6 +101,10 @@ schema = {
       doc = "fn(hangup, call) runs when cause and side are final; the last registered first", returns = "nothing",
       arguments = { { "fn", "function", "what to run" } },
     },
+    on_dtmf = {
+      doc = "fn(digit, info, call) runs for each digit of either side", returns = "nothing",
+      arguments = { { "fn", "function", "what to run" } },
+    },
     gather = { later = true, doc = "collects digits" },
     record = { later = true, doc = "records the caller" },
     send_dtmf = { later = true, doc = "sends digits" },
@@ -114,7 +118,6 @@ schema = {
     unhold = { later = true, doc = "takes the caller back" },
     park = { later = true, doc = "parks the caller" },
     join = { later = true, doc = "joins a conference" },
-    on_dtmf = { later = true, doc = "fn(digit) runs for each digit" },
   },
 
   -- One target of a dial: { "user/1001", timeout = 20 }.
@@ -160,13 +163,61 @@ schema = {
     },
   },
 
+  -- Requests outside of a call: on.message(req), on.subscribe(req).
+  requests = {
+    message = {
+      fields = {
+        context = 1, from = 1, to = 1, ruri = 1, source = 1, headers = 1, body = 1, content_type = 1,
+      },
+      verbs = {
+        accept = {
+          doc = "answers the sender; the message goes no further",
+          options = { { "status", "integer", "200, or 202 where it is not read yet", values = { 200, 202 } } },
+        },
+        reject = {
+          doc = "refuses it",
+          options = { { "status", "integer", "the status", min = 300, max = 699, default = 403 }, text, headers },
+        },
+        deliver = {
+          doc = "sends it on, and answers the sender with what came of it",
+          options = {
+            { "to", "string", "a target; otherwise the user that it was sent to" },
+            { "from", "address", "who sends it" },
+          },
+        },
+      },
+    },
+    subscribe = {
+      fields = { context = 1, from = 1, to = 1, ruri = 1, source = 1, headers = 1, event = 1, expires = 1 },
+      verbs = {
+        accept = { doc = "lets him watch", options = { { "expires", "seconds", "for so long at most" } } },
+        reject = {
+          doc = "refuses it",
+          options = { { "status", "integer", "the status", min = 300, max = 699, default = 403 }, text, headers },
+        },
+      },
+    },
+  },
+  message_send = {
+    { "to", "string", "\"user/NAME\", \"trunk/NAME/NUMBER\" or \"sip:…\"" }, { "from", "address", "who sends it" },
+    { "body", "string", "what it says" },
+    { "content_type", "string", "what `body` is", default = "text/plain;charset=UTF-8" }, headers,
+  },
+  mwi = {
+    { "new", "integer", "voice messages that nobody has heard", min = 0, max = 1000000, default = 0 },
+    { "old", "integer", "voice messages that were heard", min = 0, max = 1000000, default = 0 },
+    { "urgent_new", "integer", "of the new ones", min = 0, max = 1000000, default = 0 },
+    { "urgent_old", "integer", "of the old ones", min = 0, max = 1000000, default = 0 },
+  },
+
   handlers = {
     invite = "fn(call): a new call", load = "fn(generation): the script is in force",
     refer = "fn(call, target): a phone asks for a transfer",
     unload = "fn(generation): the script is retired", timer = "(seconds, fn): again and again",
-    trunk = "fn(name, up): a trunk went down or came up",
+    trunk = "fn(name, up): a trunk went down or came up", message = "fn(req): a text message",
+    subscribe = "fn(req): somebody wants to watch a user",
   },
-  later_handlers = { register = 1, message = 1, options = 1, subscribe = 1, record = 1 },
+  later_handlers = { register = 1, options = 1, record = 1 },
   later_services = {
     http = 1, sql = 1, registrar = 1, route = 1, users = 1, originate = 1, all = 1, race = 1, metrics = 1,
     base64 = 1, hmac = 1,

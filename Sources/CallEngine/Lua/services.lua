@@ -75,7 +75,7 @@ end
 function trunks.list() return (host(OP.trunk_list)) end
 
 -- A table of functions: what is not in it raises and names the nearest.
-local function service(name, functions)
+function service(name, functions)
   define(name, setmetatable({}, {
     __name = name,
     __metatable = name,

@@ -84,3 +84,17 @@ entry("hangup_hook", function(h, index, info)
   enter_call(h)
   fn(error_value(info), call_object(h))
 end)
+
+function verbs.on_dtmf(call, fn)
+  local h = call_handle(call, "on_dtmf")
+  check_value(fn, schema.verbs.on_dtmf.arguments[1], "call:on_dtmf", "its argument")
+  local digits = call_list(h, "digits")
+  digits[#digits + 1] = fn
+  host(OP.on_dtmf, h)
+end
+
+entry("digit", function(h, digit, info)
+  enter_call(h)
+  local call = call_object(h)
+  for _, fn in ipairs(call_list(h, "digits")) do fn(digit, info, call) end
+end)

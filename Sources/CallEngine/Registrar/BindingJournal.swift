@@ -4,6 +4,8 @@ public enum BindingChange: Hashable, Sendable {
   case upsert(user: [UInt8], Binding)
   /// A contact is gone. `contact` is the stored one, octet for octet.
   case remove(user: [UInt8], contact: [UInt8])
+
+  var isUpsert: Bool { if case .upsert = self { true } else { false } }
 }
 
 /// Where changes of bindings are kept, so that they survive a restart. The registrar answers from memory and writes

@@ -80,6 +80,7 @@ extension CallShard {
     }
     finish(&writer, sdp)
     table.respond(id, status: status, bytes: writer.bytes, now: now, wheel: &wheel)
+    note(leg)
     guard rseq != nil else { return }
     if sdp != nil, leg.offers.sendAnswer() == .nothingToAnswer { _ = leg.offers.sendOffer() }
     let extra = leg.extras

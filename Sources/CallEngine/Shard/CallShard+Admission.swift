@@ -116,6 +116,7 @@ extension CallShard {
         }
         self.registered(message, &writer)
       }
+      if services.events.messages.count > 0, changes.contains(where: \.isUpsert) { deliverStored(to: account.octets) }
     case .failure(let status, let reason, let minExpires):
       reply(id, message, status, reason) { writer in
         if let minExpires { writer.header(.minExpires, number: minExpires) }

@@ -4,7 +4,8 @@ import SIPMessage
 import SIPTransaction
 
 extension CallShard {
-  static let allow: StaticString = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, PRACK, UPDATE, REFER, NOTIFY"
+  static let allow: StaticString =
+    "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, PRACK, UPDATE, REFER, NOTIFY, SUBSCRIBE, PUBLISH, MESSAGE"
   /// The option tags that we have: what Require may ask for, and what our Supported says.
   static let optionTags: [StaticString] = ["100rel", "timer", "replaces", "norefersub"]
   /// `optionTags` as a Supported header wants them.
@@ -46,11 +47,15 @@ extension CallShard {
     case .options:
       reply(id, message, 200) {
         self.capabilities(&$0)
+        $0.header(.allowEvents, EventPackage.all)
       }
     case .bye, .prack, .update, .info: reply(id, message, 481)
     case .unknown: reply(id, message, 501) { $0.header(.allow, CallShard.allow) }
     case .refer: strayRefer(id, message)
-    case .subscribe, .notify, .publish, .message, .ack, .cancel:
+    case .subscribe: subscribe(id, message)
+    case .publish: publish(id, message)
+    case .message: self.message(id, message)
+    case .notify, .ack, .cancel:
       reply(id, message, 405) { $0.header(.allow, CallShard.allow) }
     }
   }
@@ -65,7 +70,7 @@ extension CallShard {
 
   /// Tags of Require and Proxy-Require that are none of `optionTags` (RFC 3261 §8.2.2.3), as an Unsupported header wants
   /// them. CANCEL and ACK never come here.
-  private func unsupportedOptions(_ message: Message) -> [UInt8]? {
+  func unsupportedOptions(_ message: Message) -> [UInt8]? {
     guard message.has(.require) || message.has(.proxyRequire) else { return nil }
     var list: [UInt8] = []
     for name in [HeaderName.require, .proxyRequire] {
@@ -79,6 +84,9 @@ extension CallShard {
   }
 
   private func inDialog(_ id: ServerTransactionID, _ message: Message) {
+    if message.method == .subscribe, let subscription = subscription(tag: message.toTag) {
+      return resubscribe(id, message, subscription)
+    }
     guard let leg = leg(tag: message.toTag), leg.isLive || message.method == .bye,
       leg.dialog.map({ $0.matches(message) }) ?? (leg.extra?.early.isEmpty == false)
     else {
@@ -101,7 +109,8 @@ extension CallShard {
     case .bye: bye(id, message, leg)
     case .prack: prack(id, message, leg)
     case .update: update(id, message, leg)
-    case .info, .message, .options: pass(id, message, leg)
+    case .info: info(id, message, leg)
+    case .message, .options: pass(id, message, leg)
     case .refer: refer(id, message, leg)
     case .notify: referNotify(id, message, leg)
     case .unknown: reply(id, message, 501) { $0.header(.allow, CallShard.allow) }

@@ -41,6 +41,7 @@ public final class CallShard {
   /// Ports given back whose counters are still to come.
   var statisticsOwners: [MediaEndpointID: (slot: UInt32, generation: UInt32, role: Leg.Role, codec: String)] =
     [:]
+  var eventState = EventState()
   /// Turns of the server's keep-alives; only shard 0 takes them.
   var keepalives = Keepalives()
   var draining: (@Sendable () -> Void)?
@@ -95,12 +96,17 @@ public final class CallShard {
       for event in events { media(event) }
     case .adopt(let generation):
       adopt(generation)
+      checkSubscriptions()
       keepTrunks()
     case .directory(let directory):
       self.directory = directory
+      checkSubscriptions()
       keepTrunks()
+    case .event(let input):
+      event(input)
     case .drain(let drained):
       draining = drained
+      endSubscriptions()
       leaveTrunks()
       checkDrained()
     case .hangUpAll:

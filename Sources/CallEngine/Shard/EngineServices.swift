@@ -8,6 +8,7 @@ public import SIPDigest
 public struct EngineServices: Sendable {
   public var bindings: BindingTable
   public var journal: any BindingJournal
+  public var events: EventServices
   public var authenticator: DigestAuthenticator
   public var records: any RecordSink
   public var keyValue: KeyValueStore
@@ -29,10 +30,12 @@ public struct EngineServices: Sendable {
   public init(
     bindings: BindingTable, journal: any BindingJournal, authenticator: DigestAuthenticator, records: any RecordSink,
     keyValue: KeyValueStore, media: any MediaGateway, counters: EngineCounters, trace: TraceHub,
-    peers: ShardPeers, logger: Logger, wallClock: @escaping @Sendable () -> Int64, hops: HopTable = HopTable()
+    peers: ShardPeers, logger: Logger, wallClock: @escaping @Sendable () -> Int64, hops: HopTable = HopTable(),
+    events: EventServices = EventServices()
   ) {
     self.bindings = bindings
-    self.journal = journal
+    self.journal = WatchedJournal(journal: journal, hub: events.hub, peers: peers)
+    self.events = events
     self.authenticator = authenticator
     self.records = records
     self.keyValue = keyValue

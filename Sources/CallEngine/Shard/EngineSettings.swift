@@ -47,6 +47,7 @@ public struct EngineSettings: Sendable {
   /// Addresses whose requests count as our own besides `domain` (RFC 3261 §16.4 "responsible").
   public var ownAddresses: [IPAddress]
   public var registrar = RegistrarSettings()
+  public var events = EventSettings()
   /// The session timer that we ask for, and the least that we take (RFC 4028), in seconds; 0: we ask for none.
   public var sessionExpires: UInt32 = 1800
   public var minSE: UInt32 = 90

@@ -18,6 +18,7 @@ public enum ShardInput: Sendable {
   case hangUpAll
   /// Ends one call; `done` is told whether it was there.
   case hangUp(call: String, done: @Sendable (Bool) -> Void)
+  case event(EventInput)
   case snapshot(@Sendable (ShardSnapshot) -> Void)
   /// What the half of another call says.
   case half(HalfMessage)

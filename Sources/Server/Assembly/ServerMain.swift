@@ -82,12 +82,14 @@ struct StorageService: Service {
     await withGracefulShutdownHandler {
       await withTaskGroup(of: Void.self) { group in
         group.addTask { await runtime.bindingStore.run() }
+        group.addTask { await runtime.eventStore.run() }
         group.addTask { await runtime.recordStore.run() }
         group.addTask { await cancelWhenGracefulShutdown { await runtime.expireBindings() } }
         await group.waitForAll()
       }
     } onGracefulShutdown: {
       runtime.bindingStore.close()
+      runtime.eventStore.close()
       runtime.recordStore.close()
     }
   }

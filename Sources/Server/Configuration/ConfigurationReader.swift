@@ -56,6 +56,11 @@ import Yams
 /// | `registrar.max_contacts` | 1…1000 | 10 | a user |
 /// | `registrar.path` | `accept`, `strict` | `accept` | a REGISTER with Path but without `Supported: path`: strict: 420 |
 /// | `registrar.service_route` | `<sip:…;lr>`, or a list | `[]` | Service-Route of the 200 to a REGISTER |
+/// | `events.min_expires`, `.max_expires` | seconds | 60, 3600 | of subscriptions and publications |
+/// | `events.max_subscriptions` | 1…100000 | 200 | a user |
+/// | `events.message_size` | 0…60000 | 8192 | octets of a MESSAGE |
+/// | `events.stored_messages` | 0…10000 | 100 | for an absent user; 0: none is kept |
+/// | `events.keep_days` | 1…365 | 7 | how long they wait |
 /// | `access[].source` | address or CIDR, or a list | required | the first match decides |
 /// | `access[].context` | text | `public` | |
 /// | `access[].authenticate` | truth value | true | |
@@ -140,6 +145,7 @@ public enum ConfigurationReader {
       readDialplan(section, into: &configuration.dialplan)
       readUsers(section, into: &configuration.users)
       readRegistrar(section, into: &configuration.registrar)
+      readEvents(section, into: &configuration.events)
       readAccess(section, into: &configuration.access)
       readTrunks(section, listening: configuration.sip.listen, into: &configuration.trunks)
       readLimits(section, into: &configuration.limits)

@@ -18,6 +18,7 @@ public struct ServerConfiguration: Sendable, Equatable {
   public var dialplan: Dialplan
   public var users: [User] = []
   public var registrar = Registrar()
+  public var events = EventSettings()
   public var access: [AccessRule] = []
   public var trunks: [Trunk] = []
   public var limits = AbuseSettings()

@@ -25,6 +25,7 @@ enum EnginePlan {
     settings.registrar.minExpires = configuration.registrar.minExpires
     settings.registrar.maxExpires = configuration.registrar.maxExpires
     settings.registrar.maxContacts = configuration.registrar.maxContacts
+    settings.events = configuration.events
     settings.registrar.path = configuration.registrar.path
     settings.registrar.serviceRoutes = configuration.registrar.serviceRoutes.map { Array($0.utf8) }
     settings.abuse = configuration.limits

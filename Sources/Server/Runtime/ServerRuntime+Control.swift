@@ -38,6 +38,9 @@ extension ServerRuntime: ControlTarget {
     }
     counters["records.dropped"] = recordStore.dropped
     counters["bindings.dropped"] = bindingStore.dropped
+    counters["messages.waiting"] = services.events.messages.count
+    counters["messages.dropped"] = eventStore.dropped
+    counters["subscriptions"] = services.events.hub.subscriptionCount
     counters["transactions"] = shards.reduce(0) { $0 + $1.transactions }
     counters["timers"] = shards.reduce(0) { $0 + $1.timers }
     let hops = services.hops.statistics

@@ -20,6 +20,7 @@ final class ServerRuntime: Sendable {
   let services: EngineServices
   let database: Database
   let bindingStore: BindingStore
+  let eventStore: EventStore
   let recordStore: RecordStore
   let media: MediaPlane
   let names: NameService
@@ -40,7 +41,8 @@ final class ServerRuntime: Sendable {
 
   private init(
     log: LogSettings, logger: Logger, services: EngineServices, database: Database, bindingStore: BindingStore,
-    recordStore: RecordStore, media: MediaPlane, names: NameService, group: ShardGroup<EngineDriver>,
+    eventStore: EventStore, recordStore: RecordStore, media: MediaPlane, names: NameService,
+    group: ShardGroup<EngineDriver>,
     loader: GenerationLoader, state: State
   ) {
     self.log = log
@@ -48,6 +50,7 @@ final class ServerRuntime: Sendable {
     self.services = services
     self.database = database
     self.bindingStore = bindingStore
+    self.eventStore = eventStore
     self.recordStore = recordStore
     self.media = media
     self.names = names
@@ -71,6 +74,10 @@ final class ServerRuntime: Sendable {
         reachable(stored.binding, by: configuration.sip.listen).map { (stored.user, $0) }
       })
     let bindingStore = BindingStore(database: database, logger: logger)
+    let eventStore = EventStore(database: database, logger: logger)
+    let events = EventServices(journal: eventStore)
+    events.messages.load(try await database.messages(nowSeconds: now))
+    events.mailboxes.load(try await database.mailboxes())
     var recordSettings = RecordStore.Settings()
     recordSettings.csv = configuration.records.csv
     recordSettings.jsonLines = configuration.records.json
@@ -91,7 +98,8 @@ final class ServerRuntime: Sendable {
         realm: configuration.sip.domain, algorithms: configuration.sip.algorithms,
         key: (0..<32).map { _ in UInt8.random(in: 0...255) }),
       records: recordStore, keyValue: keyValue, media: media, counters: EngineCounters(), trace: TraceHub(),
-      peers: peers, logger: logger, wallClock: wallClock, hops: HopTable(cacheCapacity: configuration.dns.cache))
+      peers: peers, logger: logger, wallClock: wallClock, hops: HopTable(cacheCapacity: configuration.dns.cache),
+      events: events)
     let loader = GenerationLoader(keyValue: keyValue, logger: logger, wallClock: wallClock)
 
     // The listeners' real ports are known once they are bound; a script is loaded before, so that a broken one opens
@@ -122,7 +130,7 @@ final class ServerRuntime: Sendable {
     peers.connect { [weak group] input, shard in group?.post(input, to: shard) ?? false }
     return ServerRuntime(
       log: log, logger: logger, services: services, database: database, bindingStore: bindingStore,
-      recordStore: recordStore, media: media, names: names, group: group, loader: loader,
+      eventStore: eventStore, recordStore: recordStore, media: media, names: names, group: group, loader: loader,
       state: State(configuration: configuration, generation: first[0].number, directory: directory, nextGeneration: 2))
   }
 
@@ -155,6 +163,7 @@ final class ServerRuntime: Sendable {
     names.stop()
     media.shutdown()
     bindingStore.close()
+    eventStore.close()
     recordStore.close()
   }
 }

@@ -30,7 +30,8 @@ class Pjsua:
     `authority`: speak TLS, with a server that it vouches for."""
 
     def __init__(self, folder: Path, user: str, password: str, server: str, domain: str, tone: int = 1000,
-                 ip: str = "127.0.0.1", prack: str | None = None, timer: str | None = None, authority: str | None = None):
+                 ip: str = "127.0.0.1", prack: str | None = None, timer: str | None = None, authority: str | None = None,
+                 mwi: bool = False, publish: bool = False):
         self.user, self.folder = user, Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         audio.write_wav(self.folder / SPEAKS, audio.tone(tone, 2))
@@ -38,7 +39,7 @@ class Pjsua:
         self._buffer = b""
         settings = {"user": user, "password": password, "server": server, "domain": domain, "ip": ip,
                     "port": ports.port(), "media_port": ports.port(), "folder": str(self.folder), "prack": prack, "timer": timer,
-                    "authority": authority}
+                    "authority": authority, "mwi": mwi, "publish": publish}
         self._log = (self.folder / "pjsua.log").open("wb")
         self.process = subprocess.Popen(tied(sys.executable, __file__, json.dumps(settings)), stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=self._log)
@@ -111,6 +112,17 @@ class Pjsua:
 
     def resume(self) -> None:
         self._tell("resume")
+
+    def watch(self, uri: str) -> None:
+        """Makes a buddy, whose presence is reported as `buddy` events."""
+        self._tell("watch", uri=uri)
+
+    def publish(self, online: bool, note: str = "") -> None:
+        self._tell("publish", online=online, note=note)
+
+    def message(self, uri: str, text: str) -> None:
+        """Its status comes as a `message_status` event, one that arrives as `message`."""
+        self._tell("message", uri=uri, text=text)
 
     def until_state(self, state: str, timeout: float = 10) -> dict:
         """CALLING, INCOMING, EARLY, CONNECTING, CONFIRMED, DISCONNECTED."""
@@ -188,6 +200,23 @@ def main(settings: dict) -> None:
             calls.append(Call(self, prm.callId))
             report("incoming", **{"from": calls[-1].getInfo().remoteUri})
 
+        def onInstantMessage(self, prm):
+            report("message", text=prm.msgBody, type=prm.contentType, **{"from": prm.fromUri})
+
+        def onInstantMessageStatus(self, prm):
+            report("message_status", code=prm.code)
+
+        def onMwiInfo(self, prm):
+            report("mwi", text=prm.rdata.wholeMsg)
+
+    buddies: list = []
+
+    class Buddy(pj.Buddy):
+        def onBuddyState(self):
+            info = self.getInfo()
+            report("buddy", uri=info.uri, status=info.presStatus.status, state=info.subStateName,
+                   text=info.presStatus.statusText, activity=info.presStatus.activity)
+
     config = pj.EpConfig()
     config.uaConfig.threadCnt = 0
     config.uaConfig.mainThreadOnly = True
@@ -219,6 +248,8 @@ def main(settings: dict) -> None:
     suffix = ";transport=tls" if settings["authority"] else ""
     wanted.sipConfig.proxies.append(f"sip:{settings['server']}{suffix};lr")
     wanted.sipConfig.authCreds.append(pj.AuthCredInfo("digest", "*", settings["user"], 0, settings["password"]))
+    wanted.mwiConfig.enabled = settings.get("mwi", False)
+    wanted.presConfig.publishEnabled = settings.get("publish", False)
     wanted.mediaConfig.transportConfig.boundAddress = settings["ip"]
     wanted.mediaConfig.transportConfig.publicAddress = settings["ip"]
     wanted.mediaConfig.transportConfig.port = settings["media_port"]
@@ -261,6 +292,24 @@ def main(settings: dict) -> None:
                     parameters = pj.CallOpParam(True)
                     parameters.opt.flag = pj.PJSUA_CALL_UNHOLD
                     calls[-1].reinvite(parameters)
+                case "watch":
+                    buddies.append(Buddy())
+                    configured = pj.BuddyConfig()
+                    configured.uri, configured.subscribe = order["uri"], True
+                    buddies[-1].create(account, configured)
+                case "publish":
+                    status = pj.PresenceStatus()
+                    status.status = pj.PJSUA_BUDDY_STATUS_ONLINE if order["online"] else pj.PJSUA_BUDDY_STATUS_OFFLINE
+                    status.note = order["note"]
+                    account.setOnlineStatus(status)
+                case "message":
+                    buddies.append(Buddy())
+                    configured = pj.BuddyConfig()
+                    configured.uri, configured.subscribe = order["uri"], False
+                    buddies[-1].create(account, configured)
+                    parameters = pj.SendInstantMessageParam()
+                    parameters.content, parameters.contentType = order["text"], "text/plain"
+                    buddies[-1].sendInstantMessage(parameters)
                 case "quit":
                     running = False
                     break
