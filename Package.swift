@@ -31,14 +31,15 @@ let tests: [Target] = [
   .testTarget(
     name: "SIPDialogTests", dependencies: ["NetCore", "SIPMessage", "SDP", "SIPDialog", "SIPTransaction"],
     swiftSettings: strict),
-  .testTarget(name: "NextHopTests", dependencies: ["NetCore", "SIPMessage", "NextHop"], swiftSettings: base),
+  .testTarget(name: "NextHopTests", dependencies: ["NetCore", "SIPMessage", "NextHop"], swiftSettings: strict),
+  .testTarget(name: "DNSClientTests", dependencies: ["NetCore", "NextHop", "DNSClient"], swiftSettings: base),
   .testTarget(name: "LuaRuntimeTests", dependencies: ["CLuaBridge", "LuaRuntime"], swiftSettings: base),
   .testTarget(name: "MediaTests", dependencies: ["NetCore", "CNet", "CSndfile", "Media"], swiftSettings: base),
   .testTarget(
     name: "CallEngineTests",
     dependencies: [
-      "NetCore", "SIPMessage", "SDP", "SIPDigest", "SIPTransaction", "SIPDialog", "LuaRuntime", "Media", "CallEngine",
-      "TestSupport", log,
+      "NetCore", "SIPMessage", "SDP", "SIPDigest", "SIPTransaction", "SIPDialog", "NextHop", "LuaRuntime", "Media",
+      "CallEngine", "TestSupport", log,
     ], swiftSettings: strict),
   .testTarget(
     name: "TestSupportTests",
@@ -81,13 +82,15 @@ let package = Package(
     .target(name: "SIPDigest", dependencies: ["NetCore", "SIPMessage", crypto], swiftSettings: strict),
     .target(name: "SIPTransaction", dependencies: ["NetCore", "SIPMessage"], swiftSettings: strict),
     .target(name: "SIPDialog", dependencies: ["NetCore", "SIPMessage", "SDP"], swiftSettings: strict),
-    .target(name: "NextHop", dependencies: ["NetCore", "SIPMessage", "CCares"], swiftSettings: base),
+    .target(name: "NextHop", dependencies: ["NetCore", "SIPMessage"], swiftSettings: strict),
+    .target(name: "DNSClient", dependencies: ["NetCore", "NextHop", "CCares"], swiftSettings: base),
     .target(name: "LuaRuntime", dependencies: ["CLuaBridge"], resources: [.embedInCode("Lua")], swiftSettings: base),
     .target(name: "Media", dependencies: ["NetCore", "CNet", "CSndfile"], swiftSettings: base),
     .target(
       name: "CallEngine",
       dependencies: [
-        "NetCore", "SIPMessage", "SDP", "SIPDigest", "SIPTransaction", "SIPDialog", "LuaRuntime", "Media", log,
+        "NetCore", "SIPMessage", "SDP", "SIPDigest", "SIPTransaction", "SIPDialog", "NextHop", "LuaRuntime", "Media",
+        log,
       ],
       resources: [.embedInCode("Lua")], swiftSettings: strict),
     .target(
@@ -104,7 +107,7 @@ let package = Package(
       name: "Server",
       dependencies: [
         "NetCore", "SIPMessage", "SIPDigest", "SIPTransaction", "LuaRuntime", "Media", "CallEngine", "SIPTransport",
-        "NextHop", "Storage", "Yams", nio, posix, log, lifecycle,
+        "NextHop", "DNSClient", "Storage", "Yams", nio, posix, log, lifecycle,
       ], swiftSettings: strict),
     .executableTarget(
       name: "nightjar",
@@ -113,8 +116,8 @@ let package = Package(
     .target(
       name: "TestSupport",
       dependencies: [
-        "NetCore", "SIPMessage", "SDP", "SIPDigest", "SIPDialog", "SIPTransaction", "LuaRuntime", "Media", "CallEngine",
-        log,
+        "NetCore", "SIPMessage", "SDP", "SIPDigest", "SIPDialog", "SIPTransaction", "NextHop", "LuaRuntime", "Media",
+        "CallEngine", log,
       ],
       swiftSettings: strict),
     // What a call costs in instructions and allocations (Scripts/cost).

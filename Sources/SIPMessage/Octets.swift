@@ -113,7 +113,7 @@ extension StaticString {
 
 extension ArraySlice<UInt8> {
   /// Case-insensitive.
-  func equalsIgnoringCase(_ text: StaticString) -> Bool { span.equals(text, 0, count) }
+  public func equalsIgnoringCase(_ text: StaticString) -> Bool { span.equals(text, 0, count) }
 
   func equalsIgnoringCase(_ other: Bytes) -> Bool {
     guard count == other.count else { return false }

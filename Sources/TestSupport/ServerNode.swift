@@ -1,6 +1,7 @@
 public import CallEngine
 internal import LuaRuntime
 public import NetCore
+internal import NextHop
 internal import SIPDigest
 internal import SIPMessage
 internal import SIPTransaction
@@ -43,6 +44,7 @@ public final class ServerNode: SimulatedNode {
   public let records = RecordedCalls()
   public let journal = RecordedBindings()
   public let log = RecordedLog()
+  public let dns = FakeDNS()
   public let services: EngineServices
   public private(set) var settings: EngineSettings
   public private(set) var directory: Directory
@@ -94,7 +96,8 @@ public final class ServerNode: SimulatedNode {
       authenticator: DigestAuthenticator(
         DigestRealm(name: ServerNode.domain), key: Array("sixteen octets!!".utf8)),
       records: records, keyValue: KeyValueStore(), media: media, counters: EngineCounters(), trace: TraceHub(),
-      peers: ShardPeers(count: count), logger: log.logger(), wallClock: { wall.milliseconds })
+      peers: ShardPeers(count: count), logger: log.logger(), wallClock: { wall.milliseconds },
+      hops: HopTable(seed: 1))
     let first = ServerNode.load(script, 1, count, directory, settings, services)
     let services = self.services
     let now = network.clock.now
@@ -108,6 +111,9 @@ public final class ServerNode: SimulatedNode {
       posted.add(shard, input)
       return true
     }
+    services.hops.connect(
+      ask: { [dns] in dns.ask($0) },
+      deliver: { [posted] in posted.add(Int($0.asker.shard), .resolved($0.asker, $0.result)) })
     network.attach(self, at: ServerNode.address)
   }
 
@@ -208,6 +214,7 @@ public final class ServerNode: SimulatedNode {
       let arrived = crossing
       crossing = []
       for (shard, message) in arrived { shards[shard].receive(message, now: now) }
+      for (question, answer) in dns.takeAnswers(now: now) { services.hops.answered(question, answer, now: now) }
       for (owner, event) in media.takeEvents() { shards[Int(owner)].handle(.media([event]), now: now) }
       for (shard, input) in posted.take() { shards[shard].handle(input, now: now) }
       for shard in shards {
@@ -222,6 +229,6 @@ public final class ServerNode: SimulatedNode {
 
   public var nextDeadline: Instant? {
     if media.hasEvents || !crossing.isEmpty || !posted.isEmpty { return clock.now }
-    return shards.compactMap(\.nextDeadline).min()
+    return (shards.compactMap(\.nextDeadline) + [dns.nextDeadline].compactMap(\.self)).min()
   }
 }

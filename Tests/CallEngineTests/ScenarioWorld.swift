@@ -36,9 +36,10 @@ final class World {
   init(
     _ script: String = World.plain, shards: Int = 1, seed: UInt64 = 1,
     conditions: SimulatedNetwork.Conditions = .perfect, open: [String] = [], trunks: [Trunk] = [],
-    users: [ServerNode.User]? = nil, configure: (inout EngineSettings) -> Void = { _ in }
+    users: [ServerNode.User]? = nil, on existing: SimulatedNetwork? = nil,
+    configure: (inout EngineSettings) -> Void = { _ in }
   ) {
-    network = SimulatedNetwork(seed: seed, conditions: conditions)
+    network = existing ?? SimulatedNetwork(seed: seed, conditions: conditions)
     server = ServerNode(
       script: script, shards: shards,
       users: users ?? (1000...1005).map { .init("\($0)", callerName: "Phone \($0)", callerNumber: "\($0)") },
@@ -93,6 +94,7 @@ final class World {
       check("shard \(index) statistics owners", shard.statisticsOwners.count)
       check("shard \(index) sliced", shard.sliced.count)
       check("shard \(index) ready", shard.ready.count)
+      check("shard \(index) waiting for DNS", shard.hopWaiters.count)
       check("shard \(index) spawned", shard.spawnQueue.count)
       check("shard \(index) calls of its script", shard.script?.calls ?? 0)
       check("shard \(index) old generations", shard.scripts.count - (shard.script == nil ? 0 : 1))

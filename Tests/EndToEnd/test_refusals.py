@@ -50,7 +50,7 @@ def test_ack_of_nothing_is_not_answered(nightjar, trusted):
     one.quiet(0.3)
 
 
-@pytest.mark.parametrize("header, value", [("Require", "100rel"), ("Require", "frobnication")])
+@pytest.mark.parametrize("header, value", [("Require", "frobnication"), ("Proxy-Require", "sec-agree")])
 def test_an_unknown_extension_is_420(nightjar, trusted, header, value):
     dialog = trusted(nightjar).call("1001", SDP, headers=[(header, value)])
     assert value in dialog.expect(420).get("unsupported")

@@ -70,30 +70,16 @@ struct OfferAnswerTests {
   }
 }
 
-@Suite("RFC 3261 §14: one INVITE at a time")
-struct InviteTurnTests {
-  @Test("§14.1, §14.2: from the first INVITE on: ours under way is 491, theirs 500, neither is ours to start")
-  func turns() {
-    var uas = InviteTurn(initial: .uas)
-    #expect(uas.receive() == .retryLater && uas.send() == .wait && !uas.isIdle)
-    uas.ended()
-    #expect(uas.isIdle && uas.send() == .send && uas.receive() == .requestPending && uas.send() == .wait)
-    uas.ended()
-    #expect(uas.receive() == .accept && uas.receive() == .retryLater)
-    var uac = InviteTurn(initial: .uac)
-    #expect(uac.receive() == .requestPending && uac.send() == .wait)
-    uac.ended()
-    uac.ended()
-    #expect(uac.receive() == .accept)
-  }
-
+@Suite("RFC 3261 §14: glare")
+struct GlareTests {
   @Test("§14.1: after a 491 the owner of the Call-ID waits 2.1 to 4 s, the other 0 to 2 s, in steps of 10 ms")
   func retry() {
     for random: UInt64 in [0, 1, 190, 191, 200, 201, 12_345, .max] {
-      let owner = InviteTurn.retryDelay(ownsCallID: true, random: random)
-      let other = InviteTurn.retryDelay(ownsCallID: false, random: random)
+      let owner = Glare.retryDelay(ownsCallID: true, random: random)
+      let other = Glare.retryDelay(ownsCallID: false, random: random)
       #expect(owner >= .milliseconds(2_100) && owner <= .milliseconds(4_000) && owner.milliseconds % 10 == 0)
       #expect(other >= .zero && other <= .milliseconds(2_000) && other.milliseconds % 10 == 0)
+      #expect((0...10).contains(Glare.retryAfter(random: random)))
     }
   }
 }

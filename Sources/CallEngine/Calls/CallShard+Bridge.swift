@@ -5,8 +5,8 @@ import SIPDialog
 import SIPMessage
 import SIPTransaction
 
-// Requests inside a call: re-INVITE (hold, resume, codec change) and INFO are passed to the other leg, in its own
-// dialog; BYE ends the bridge.
+// Changes of the session inside a call: a re-INVITE (hold, resume, another codec) is passed to the other leg, in its own
+// dialog, or answered alone where there is none; UPDATE is beside it in Session. BYE ends the bridge.
 extension CallShard {
   /// The leg that a leg talks with.
   func counterpart(_ leg: Leg) -> Leg? {
@@ -19,38 +19,72 @@ extension CallShard {
 
   func reinvite(_ id: ServerTransactionID, _ message: Message, _ leg: Leg) {
     // RFC 3261 §14.2: one INVITE at a time in a dialog, in either direction.
-    if leg.serverInvite != nil { return reply(id, message, 500) { $0.header(.retryAfter, number: 2) } }
+    if leg.serverInvite != nil { return retryLater(id, message) }
     if leg.clientInvite != nil || leg.unacknowledged != nil { return reply(id, message, 491) }
+    guard isLongEnough(id, message, leg) else { return }
     guard !message.body.isEmpty else {
       // No offer: we make ours, as it stands (RFC 3264 §8: the same session, the same version); the ACK answers it.
+      guard leg.offers.phase == .idle else { return reply(id, message, 491) }
       guard let sdp = leg.localSDP else { return reply(id, message, 488) }
       leg.serverInvite = id
-      leg.awaitsAnswer = true
       return accept(leg, sdp: sdp)
     }
-    let proposed: RemoteDescription
-    do throws(SDPError) {
-      guard let offer = try description(in: message) else { return reply(id, message, 400) }
-      proposed = offer
-    } catch {
-      return refuse(id, message, error)
-    }
+    guard let proposed = take(id, message, leg) else { return }
     guard let other = counterpart(leg) else { return answerAlone(id, message, leg, proposed) }
-    guard other.clientInvite == nil, other.serverInvite == nil, other.unacknowledged == nil, other.dialog != nil,
-      other.port != nil
-    else { return reply(id, message, 491) }
-    guard let offer = offerAgain(to: other, proposed) else {
-      return reply(id, message, 488, cause: .incompatibleDestination)
-    }
+    guard let offer = passableOffer(id, message, leg, proposed, to: other) else { return }
     leg.serverInvite = id
-    leg.proposed = proposed
     remember(id, leg)
     sendReinvite(other, offer, passedFrom: leg, body: message)
   }
 
+  /// The offer of a re-INVITE or UPDATE, where it is its turn; nil where the request has been answered.
+  func take(_ id: ServerTransactionID, _ message: Message, _ leg: Leg) -> RemoteDescription? {
+    let proposed: RemoteDescription
+    do throws(SDPError) {
+      guard let offer = try description(in: message) else {
+        reply(id, message, 400)
+        return nil
+      }
+      proposed = offer
+    } catch {
+      refuse(id, message, error)
+      return nil
+    }
+    switch leg.offers.receiveOffer() {
+    case .accept: return proposed
+    case .requestPending: reply(id, message, 491)
+    case .retryLater: retryLater(id, message)
+    }
+    return nil
+  }
+
+  /// An earlier one is open (RFC 3261 §14.2, RFC 3311 §5.2).
+  func retryLater(_ id: ServerTransactionID, _ message: Message) {
+    let seconds = Glare.retryAfter(random: random.next())
+    reply(id, message, 500) { $0.header(.retryAfter, number: seconds) }
+  }
+
+  /// What the other leg is to be offered for what this one has; nil where the request has been refused.
+  func passableOffer(
+    _ id: ServerTransactionID, _ message: Message, _ leg: Leg, _ proposed: RemoteDescription, to other: Leg
+  ) -> [UInt8]? {
+    guard other.isQuiet, other.dialog != nil, other.port != nil else {
+      leg.offers.offerFailed()
+      reply(id, message, 491)
+      return nil
+    }
+    guard let offer = offerAgain(to: other, proposed) else {
+      leg.offers.offerFailed()
+      reply(id, message, 488, cause: .incompatibleDestination)
+      return nil
+    }
+    leg.proposed = proposed
+    return offer
+  }
+
   /// What one leg described, as an offer to another one that has a description of ours already; should it be refused, that
   /// one is kept.
-  private func offerAgain(to leg: Leg, _ remote: RemoteDescription) -> [UInt8]? {
+  func offerAgain(to leg: Leg, _ remote: RemoteDescription) -> [UInt8]? {
     guard let port = leg.port else { return nil }
     let previous = leg.localSDP.flatMap { try? SessionDescription(parsing: $0[...]) }
     guard
@@ -63,16 +97,18 @@ extension CallShard {
   }
 
   func sendReinvite(_ leg: Leg, _ sdp: [UInt8], passedFrom: Leg?, body: Message? = nil) {
-    guard leg.dialog != nil else { return }
+    guard leg.dialog != nil, leg.offers.sendOffer() == .send else { return }
     let (id, branch) = table.reserveClient()
     var writer = leg.dialog!.request(
       .invite, branch: branch, viaSentBy: sentBy(of: leg.flow), transport: leg.flow.transport,
       contact: contact(of: leg.flow))
     writer.header(.allow, CallShard.allow)
+    sessionHeaders(&writer, leg)
     if let body { passHeaders(&writer, from: body, changes: HeaderChanges()) }
     writer.finish(body: sdp[...], contentType: "application/sdp")
     leg.clientInvite = id
     own(id, .reinvite(leg.name, passed: passedFrom?.name))
+    limitChange(leg, .seconds(60))
     table.send(id, method: .invite, bytes: writer.bytes, flow: leg.dialog!.flow, now: now, wheel: &wheel)
   }
 
@@ -80,28 +116,30 @@ extension CallShard {
   private func answerAlone(
     _ id: ServerTransactionID, _ message: Message, _ leg: Leg, _ proposed: RemoteDescription
   ) {
-    guard let codec = generable(proposed.audio), leg.port != nil else {
+    guard let answer = ownAnswer(leg, to: proposed) else {
+      leg.offers.offerFailed()
       return reply(id, message, 488, cause: .incompatibleDestination)
     }
     leg.remote = proposed
     leg.serverInvite = id
-    accept(leg, sdp: ownAnswer(leg, to: proposed, codec))
+    accept(leg, sdp: answer)
     sendMedia(leg)
   }
 
   /// The answer to an offer that our 2xx made; without one the call is ended (RFC 3264 §4, RFC 6337 §2).
   func answerInACK(_ leg: Leg, _ message: Message) {
-    leg.awaitsAnswer = false
     guard let answer = try? description(in: message) else {
+      leg.offers.offerFailed()
       return hangUp(leg.call, .init(side: .system, status: 488, cause: .incompatibleDestination, text: "no answer"))
     }
+    _ = leg.offers.receiveAnswer(reliable: true)
     leg.remote = answer
     sendMedia(leg)
-    if let other = counterpart(leg) {
-      let callee = leg.role == .callee ? leg : other
-      sendMedia(other)
-      connect(leg.call, callee, leg.call.dial)
-    }
+    guard let other = counterpart(leg) else { return }
+    sendMedia(other)
+    connect(leg.call, leg.role == .callee ? leg : other, leg.call.dial)
+    // He chose what the other one does not speak: that one is asked for it.
+    if let audio = other.remote?.audio, !agrees(leg, with: audio) { reofferWhenReady(other, from: leg) }
   }
 
   func afterACK(_ leg: Leg) {
@@ -114,23 +152,27 @@ extension CallShard {
 
   // MARK: re-INVITE, from us
 
-  func reofferWhenReady(_ caller: Leg, from leg: Leg) {
-    caller.wantsReoffer = true
-    if caller.unacknowledged == nil, caller.phase == .confirmed { reoffer(caller) }
+  func reofferWhenReady(_ leg: Leg, from other: Leg) {
+    leg.wantsReoffer = true
+    if leg.unacknowledged == nil, leg.phase == .confirmed { reoffer(leg) }
   }
 
-  /// The callee took another codec than the caller was promised: the caller is offered it now.
-  func reoffer(_ caller: Leg) {
-    guard caller.phase == .confirmed, caller.clientInvite == nil, caller.serverInvite == nil,
-      let remote = caller.call.bridged?.remote, caller.port != nil
+  /// A leg is offered what the one that it talks with has said last: the callee took another codec than the caller was
+  /// promised, or a change was withdrawn when it had happened already.
+  func reoffer(_ leg: Leg) {
+    guard leg.phase == .confirmed, leg.isQuiet, leg.byeReason == nil, leg.reinviteTimer == nil,
+      let remote = counterpart(leg)?.remote, leg.port != nil
     else { return }
-    caller.wantsReoffer = false
-    guard let offer = offerAgain(to: caller, remote) else { return }
-    sendReinvite(caller, offer, passedFrom: nil)
+    leg.wantsReoffer = false
+    guard let offer = offerAgain(to: leg, remote) else { return }
+    sendReinvite(leg, offer, passedFrom: nil)
   }
 
   func reinviteResponse(_ id: ClientTransactionID, _ message: Message, _ leg: Leg, passed: LegName?) {
-    guard message.status >= 200 else { return }
+    guard message.status >= 200 else {
+      _ = acknowledgeProvisional(leg, message)
+      return
+    }
     if message.status >= 300 {
       owners[Int(id.slot)] = .none
       return reinviteFailed(leg, passed: passed, status: message.status, message)
@@ -139,89 +181,29 @@ extension CallShard {
       if let sent = table.ack(of: id) { table.sendAck(sent.bytes, flow: sent.flow) }
       return
     }
-    let from = passed.flatMap { self.leg($0) }
     leg.clientInvite = nil
-    leg.saved = nil
     leg.dialog?.refreshTarget(message)
     sendACK(leg, of: id, cseq: message.cseq)
-    guard leg.isLive else { return }
-    guard let answer = try? description(in: message) else { return failReinvite(from, status: 488) }
-    leg.remote = answer
-    sendMedia(leg)
-    if let from, from.serverInvite != nil, let proposed = from.proposed, from.port != nil {
-      from.proposed = nil
-      guard let built = relayedAnswer(to: from, offer: proposed, from: answer.audio) else {
-        return failReinvite(from, status: 488)
-      }
-      from.remote = proposed
-      accept(from, sdp: from.description.update(built))
-      sendMedia(from)
-    }
-    if let callee = leg.call.bridged { connect(leg.call, callee, leg.call.dial) }
+    changed(leg, message, passed: passed)
     if leg.byeReason != nil { afterACK(leg) }
   }
 
   func reinviteFailed(_ leg: Leg, passed: LegName?, status: Int, _ message: Message? = nil) {
-    let from = passed.flatMap { self.leg($0) }
     leg.clientInvite = nil
-    if let saved = leg.saved { leg.description.revert(to: saved) }
-    leg.saved = nil
-    guard leg.isLive, leg.call.hangup == nil else { return }
-    if status == 481 || status == 408 {
-      // RFC 3261 §12.2.1.2: that dialog is gone.
-      failReinvite(from, status: status)
-      return hangUp(
-        leg.call,
-        .init(side: leg.role == .caller ? .caller : .callee, status: status, cause: .recoveryOnTimerExpiry))
-    }
-    if passed != nil { return failReinvite(from, status: status) }
-    if status == 491 {
-      // §14.1: the owner of the Call-ID waits 2.1–4 s, the other 0–2 s.
-      let wait = leg.role == .callee ? Int64.random(in: 2100...4000) : Int64.random(in: 10...2000)
-      leg.wantsReoffer = true
-      leg.reinviteTimer = arm(leg, .reinvite, after: .milliseconds(wait))
-    } else {
-      hangUp(leg.call, .init(side: .system, status: 488, cause: .incompatibleDestination))
-    }
-  }
-
-  /// The peer who asked for the change is told that it is not to be; the session stays as it was.
-  private func failReinvite(_ from: Leg?, status: Int) {
-    guard let from, let id = from.serverInvite, let request = table.request(of: id) else { return }
-    from.serverInvite = nil
-    from.proposed = nil
-    remember(id, nil)
-    let passed = [401, 407, 420, 421, 422, 494].contains(status) || status < 400 ? 488 : status
-    reply(id, request, passed, tag: from.tag)
+    changeFailed(leg, passed: passed, status: status, message, byUpdate: false)
   }
 
   func cancelReinvite(_ leg: Leg) {
-    guard let other = counterpart(leg) ?? (leg.role == .caller ? leg.call.bridged : leg.call.caller),
+    if let other = counterpart(leg) ?? (leg.role == .caller ? leg.call.bridged : leg.call.caller),
       let id = other.clientInvite
-    else { return failReinvite(leg, status: 487) }
-    table.cancel(id, headers: [], now: now, wheel: &wheel)
-    failReinvite(leg, status: 487)
+    {
+      other.extras.isWithdrawn = true
+      table.cancel(id, headers: [], now: now, wheel: &wheel)
+    }
+    failChange(leg, status: 487)
   }
 
-  // MARK: INFO, BYE
-
-  func info(_ id: ServerTransactionID, _ message: Message, _ leg: Leg) {
-    guard let other = counterpart(leg), other.dialog != nil, other.phase == .confirmed else {
-      return reply(id, message, 200)
-    }
-    let (client, branch) = table.reserveClient()
-    var writer = other.dialog!.request(
-      .info, branch: branch, viaSentBy: sentBy(of: other.flow), transport: other.flow.transport)
-    passHeaders(&writer, from: message, changes: HeaderChanges())
-    if let package = message.first(named: "Info-Package") {
-      writer.header(name: Array("Info-Package".utf8)[...], value: package)
-    }
-    if let type = message.contentType { writer.header(.contentType, type) }
-    if let disposition = message.first(.contentDisposition) { writer.header(.contentDisposition, disposition) }
-    writer.finish(body: message.body)
-    own(client, .info(id))
-    table.send(client, method: .info, bytes: writer.bytes, flow: other.dialog!.flow, now: now, wheel: &wheel)
-  }
+  // MARK: BYE
 
   func bye(_ id: ServerTransactionID, _ message: Message, _ leg: Leg) {
     reply(id, message, 200)

@@ -8,31 +8,35 @@ import SIPTransaction
 // What is said to the caller: provisional responses, the answer, refusals. One To-tag in every 18x and 2xx, and the
 // same SDP bytes in 183 and 200 (RFC 3264 §6, RFC 6337 §3.1.1).
 extension CallShard {
-  /// A 1xx to the caller; with `sdp` the promise that the 200 must keep.
-  func provisional(_ leg: Leg, _ status: Int, sdp: [UInt8]? = nil) {
-    guard let id = leg.serverInvite, leg.phase == .early, let request = table.request(of: id) else { return }
-    var writer = MessageWriter.response(to: request, status: status, toTag: leg.tag, capacity: size(request, sdp))
-    writer.copyAll(.recordRoute, from: request)
-    contact(&writer, leg)
-    writer.header(.allow, CallShard.allow)
-    finish(&writer, sdp)
-    table.respond(id, status: status, bytes: writer.bytes, now: now, wheel: &wheel)
-  }
-
-  /// 200 to the caller's INVITE with `sdp`: an answer to his offer, or our offer where he made none.
+  /// 200 to a peer's INVITE with `sdp`: an answer to his offer, or our offer where he made none. It waits for the PRACK of
+  /// an answer that went before it (RFC 3262 §3), and does not repeat one that he has acknowledged.
   func accept(_ leg: Leg, sdp: [UInt8]?, headers: [(name: [UInt8], value: [UInt8])] = []) {
     guard let id = leg.serverInvite, let request = table.request(of: id) else { return }
-    var writer = MessageWriter.response(to: request, status: 200, toTag: leg.tag, capacity: size(request, sdp) + 112)
+    if holdsAnswer(leg) {
+      leg.extras.acceptance = .init(sdp: sdp, headers: headers)
+      return
+    }
+    var sdp = sdp
+    switch leg.offers.phase {
+    case .remoteOffer: _ = leg.offers.sendAnswer()
+    case .idle where leg.phase == .early && leg.offers.isEstablished: sdp = nil
+    case .idle: if sdp != nil { _ = leg.offers.sendOffer() }
+    case .localOffer: sdp = nil
+    }
+    var writer = MessageWriter.response(to: request, status: 200, toTag: leg.tag, capacity: size(request, sdp) + 144)
     writer.copyAll(.recordRoute, from: request)
     contact(&writer, leg)
     for header in headers { writer.header(name: header.name[...], value: header.value[...]) }
     capabilities(&writer)
+    sessionAnswer(&writer, leg, request)
     finish(&writer, sdp)
     leg.serverInvite = nil
     leg.unacknowledged = id
+    leg.ackCSeq = request.cseq
     remember(id, leg)
     if leg.phase == .early {
       leg.phase = .confirmed
+      stopReliable(leg)
       leg.call.answerMilliseconds = services.wallClock()
       services.counters.add(.callsAnswered)
     }
@@ -55,12 +59,13 @@ extension CallShard {
     if status == 503 { writer.header(.retryAfter, number: 5) }
     writer.finish()
     leg.serverInvite = nil
+    stopReliable(leg)
     remember(id, nil)
     table.respond(id, status: status, bytes: writer.bytes, now: now, wheel: &wheel)
   }
 
   /// What a response with our Contact and Allow takes, so that its bytes are allocated once and to measure.
-  private func size(_ request: Message, _ sdp: [UInt8]?) -> Int {
+  func size(_ request: Message, _ sdp: [UInt8]?) -> Int {
     request.responseHeadSize + request.size(of: .recordRoute) + 160 + (sdp?.count ?? 0)
   }
 

@@ -57,7 +57,7 @@ extension CallShard {
     case .nothing: return
     case .ring(let status): provisional(caller, status)
     case .generate:
-      guard let sdp = ownAnswer(caller) else { return provisional(caller, 180) }
+      guard let sdp = earlyDescription(caller) else { return provisional(caller, 180) }
       provisional(caller, 183, sdp: sdp)
       playRingback(call, dial)
     case .relay(let slot):
@@ -71,23 +71,41 @@ extension CallShard {
   /// The callee's early media through the relay, his answer as the promise that the 200 repeats.
   private func relayEarly(_ leg: Leg, _ call: Call) {
     let caller = call.caller!
-    guard let audio = leg.remoteAudio, let offer = caller.remote, leaseMedia(caller) else {
+    guard let audio = leg.remoteAudio, caller.remote != nil || canOfferEarly(caller), leaseMedia(caller) else {
       return provisional(caller, 180)
     }
     if caller.localSDP == nil {
-      guard let sdp = relayedAnswer(to: caller, offer: offer, from: audio) else { return provisional(caller, 180) }
+      guard let sdp = description(for: caller, of: audio) else { return provisional(caller, 180) }
       caller.description.update(sdp)
     }
     provisional(caller, 183, sdp: caller.localSDP)
+    connectEarly(leg, call)
+  }
+
+  /// What one leg said, as the answer to what another one offered; as our offer where that made none.
+  func description(for leg: Leg, of audio: AudioStream) -> BuiltDescription? {
+    guard let port = leg.port else { return nil }
+    guard let offer = leg.remote else {
+      return OfferAnswerSDP.offer(
+        codecs: Array(audio.codecs), telephoneEvent: audio.telephoneEvent, address: described(port),
+        port: port.rtpPort, session: leg.description.identity)
+    }
+    return relayedAnswer(to: leg, offer: offer, from: audio)
+  }
+
+  /// A callee's early media to the caller.
+  func connectEarly(_ leg: Leg, _ call: Call) {
+    let caller = call.caller!
     sendMedia(caller)
     sendMedia(leg)
-    guard let a = caller.port?.id, let b = leg.port?.id else { return }
+    guard caller.remote != nil, let a = caller.port?.id, let b = leg.port?.id else { return }
     mediaCommands.append(.bridge(a, b, aToB: map(caller, leg), bToA: map(leg, caller)))
   }
 
   /// The tone or the file, and the legs whose own early media may take over from it.
   func playRingback(_ call: Call, _ dial: Dial) {
-    guard let port = call.caller.port?.id, let codec = call.caller.localAudio?.formats.first else { return }
+    // Where the offer is ours nobody listens before it is answered.
+    guard call.caller.remote != nil, let port = call.caller.port?.id, let codec = call.caller.agreedCodec else { return }
     let source: AudioSource
     switch dial.ringback.policy {
     case .play(_, let loop, _) where dial.options.ringbackFiles.count > 1:

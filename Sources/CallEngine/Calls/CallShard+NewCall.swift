@@ -16,6 +16,7 @@ extension CallShard {
       return reply(id, message, 406) { $0.header(.accept, "application/sdp" as StaticString) }
     }
     guard let script else { return reply(id, message, 404, cause: .unallocatedNumber) }
+    guard isLongEnough(id, message, nil) else { return }
     var offer: RemoteDescription?
     if !message.body.isEmpty {
       do throws(SDPError) {
@@ -26,6 +27,12 @@ extension CallShard {
       } catch {
         return refuse(id, message, error)
       }
+    }
+
+    var use: LegUse?
+    if let trunk = admitted.trunk {
+      use = incomingPlace(trunk)
+      if use == nil { return reply(id, message, 503, cause: .noCircuitAvailable) }
     }
 
     let (slot, slotGeneration) = calls.reserve()
@@ -40,12 +47,15 @@ extension CallShard {
       token: token, role: .caller, call: call, flow: message.flow, session: random.next())
     leg.serverInvite = id
     leg.remote = offer
+    leg.use = use
+    if offer != nil { _ = leg.offers.receiveOffer() }
     call.caller = leg
     do {
       leg.dialog = try Dialog(uas: message, localTag: tag[...])
     } catch {
       calls.release(slot)
       legs.release(legSlot)
+      use?.end()
       return reply(id, message, error.status, error.reason)
     }
     calls.fill(slot, call)
@@ -109,11 +119,11 @@ extension CallShard {
       if let tag = message.toTag, Token(hex: tag)?.slot == CallShard.noSlot { return }
       return services.counters.add(.strayRequests)
     }
-    if let waiting = leg.unacknowledged {
-      leg.unacknowledged = nil
-      table.acknowledged(waiting, wheel: &wheel)
-    }
-    if leg.awaitsAnswer { answerInACK(leg, message) }
+    // A copy, or of an INVITE before: its 2xx had an ACK, or it comes too late (§13.3.1.4).
+    guard let waiting = leg.unacknowledged, message.cseq == leg.ackCSeq else { return }
+    leg.unacknowledged = nil
+    table.acknowledged(waiting, wheel: &wheel)
+    if leg.offers.phase == .localOffer { answerInACK(leg, message) }
     afterACK(leg)
   }
 

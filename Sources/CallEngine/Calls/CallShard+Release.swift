@@ -103,8 +103,11 @@ extension CallShard {
     // A 2xx without its ACK is sent on until 64·T1: a phone that sent BYE may still miss it (§13.3.1.4).
     if let timer = leg.timer { wheel.cancel(timer) }
     if let timer = leg.reinviteTimer { wheel.cancel(timer) }
+    cancel(&leg.sessionTimer)
+    forgetChange(leg)
     guard legs.get(leg.token.slot, leg.token.generation) === leg else { return }
     legs.remove(leg.token.slot, leg.token.generation)
+    leg.use?.end()
     let call = leg.call
     if leg.role == .callee {
       call.callees.removeAll { $0 === leg }
@@ -146,7 +149,7 @@ extension CallShard {
   // MARK: timers
 
   enum CallTimer: UInt8 { case dialTimeout, noProgress, maxDuration, grace, delay }
-  enum LegTimer: UInt8 { case legTimeout, reinvite, lateBye }
+  enum LegTimer: UInt8 { case legTimeout, reinvite, lateBye, session, reliable, change }
 
   func arm(_ call: Call, _ which: CallTimer, after: Instant.Span) -> TimerHandle {
     wheel.arm(
@@ -183,12 +186,19 @@ extension CallShard {
       }
       switch which {
       case .legTimeout: legTimedOut(leg)
-      case .reinvite: if leg.wantsReoffer { reoffer(leg) }
+      case .reinvite:
+        leg.reinviteTimer = nil
+        if leg.wantsReoffer { reoffer(leg) }
+      case .session: sessionDue(leg)
+      case .reliable: reliableAgain(leg)
+      case .change: changeTimedOut(leg)
       case .lateBye:
         leg.unacknowledged = nil
         afterACK(leg)
       }
     case 4: scriptTimer(token)
+    case 10: trunkTimer(token)
+    case 14: resolveTimedOut(token)
     default:
       taskTimer(token)
     }

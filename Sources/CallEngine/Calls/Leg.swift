@@ -27,6 +27,8 @@ final class Leg {
   var clientInvite: ClientTransactionID?
   /// The last 2xx we sent, until its ACK has come.
   var unacknowledged: ServerTransactionID?
+  /// The CSeq number of its ACK.
+  var ackCSeq: UInt32 = 0
   /// A callee whom we gave up: his 2xx is acknowledged and ended at once.
   var isCancelled = false
 
@@ -39,15 +41,27 @@ final class Leg {
   var localSDP: [UInt8]? { description.bytes.isEmpty ? nil : description.bytes }
   var localAudio: AudioStream? { description.audio }
   var remoteAudio: AudioStream? { remote?.audio }
-  /// True where `localSDP` is an offer of ours that the peer's ACK must answer.
-  var awaitsAnswer = false
+  /// Whose offer is open in the dialog.
+  var offers = OfferAnswer()
+  /// Whose early media is heard: a hash of the To-tag of a callee's 18x, as a proxy behind may fork; 0 for nobody's.
+  var earlyTag: UInt32 = 0
 
-  /// Only while a re-INVITE is under way: most legs never see one.
-  private var change: SessionChange?
+  /// What was agreed of refreshing the session, and the timer of the next refresh or of the end (RFC 4028).
+  var session = SessionTimer()
+  var sessionTimer: TimerHandle?
+
+  /// Whether the peer takes UPDATE; nil: not looked up yet.
+  var allowsUpdate: Bool?
+
+  /// Only where it is needed: most legs never have one.
+  private(set) var extra: SessionExtra?
   /// The caller is to be offered the callee's codec once his ACK is here.
   var wantsReoffer = false
   /// A BYE that waits for the ACK to our 2xx (RFC 3261 §15), with its Reason.
   var byeReason: Reason?
+
+  /// A trunk's leg, or one that a hunt counts.
+  var use: LegUse?
 
   // Of a callee's leg.
   var attempt: Int?
@@ -58,6 +72,8 @@ final class Leg {
   var sent: SentInvite?
   /// A phone that registered: requests go where its REGISTER came from.
   var isBinding = false
+  /// Servers of the same target that are still to be tried (RFC 3263 §4.3).
+  var otherHops: [Flow] = []
 
   init(token: Token, role: Role, call: Call, flow: Flow, session: UInt64) {
     self.token = token
@@ -67,23 +83,34 @@ final class Leg {
     description = LocalDescription(id: session)
   }
 
-  /// The offer of a re-INVITE that the other leg has still to answer.
+  /// `extra`, made where there is none.
+  var extras: SessionExtra {
+    if let extra { return extra }
+    let new = SessionExtra()
+    extra = new
+    return new
+  }
+
+  /// Gives `extra` back if nothing of it is needed any more.
+  func trimExtra() {
+    if let extra, extra.isIdle { self.extra = nil }
+  }
+
+  /// The offer of a re-INVITE or UPDATE that the other leg has still to answer.
   var proposed: RemoteDescription? {
-    get { change?.proposed }
+    get { extra?.proposed }
     set {
-      SessionChange.open(&change, newValue != nil)
-      change?.proposed = newValue
-      SessionChange.close(&change)
+      if newValue != nil || extra != nil { extras.proposed = newValue }
+      trimExtra()
     }
   }
 
-  /// What was described before our own re-INVITE, should it be refused.
+  /// What was described before our own offer, should it be refused.
   var saved: LocalDescription? {
-    get { change?.saved }
+    get { extra?.saved }
     set {
-      SessionChange.open(&change, newValue != nil)
-      change?.saved = newValue
-      SessionChange.close(&change)
+      if newValue != nil || extra != nil { extras.saved = newValue }
+      trimExtra()
     }
   }
 
@@ -91,20 +118,6 @@ final class Leg {
   /// Our tag as it is written.
   var tag: Bytes { dialog?.localTag ?? token.hex[...] }
   var name: LegName { LegName(slot: token.slot, generation: token.generation) }
-}
-
-/// What a re-INVITE in progress may have to undo or to finish.
-final class SessionChange {
-  var proposed: RemoteDescription?
-  var saved: LocalDescription?
-
-  static func open(_ change: inout SessionChange?, _ isNeeded: Bool) {
-    if isNeeded, change == nil { change = SessionChange() }
-  }
-
-  static func close(_ change: inout SessionChange?) {
-    if let it = change, it.proposed == nil, it.saved == nil { change = nil }
-  }
 }
 
 /// Where the parts of our INVITE are that the dialog-to-be consists of. The octets are those that its transaction sends.
@@ -116,14 +129,16 @@ struct SentInvite {
   var callID: Range<UInt32>
   /// In To, which has no more than it.
   var requestURI: Range<UInt32>
+  /// Above 1 where it went out again: with credentials, or with a longer session timer.
+  var cseq: UInt32 = 1
 
   /// - Parameter flow: where it was sent.
   func invitation(flow: Flow) -> Dialog.Invitation {
     func view(_ range: Range<UInt32>) -> Bytes { bytes[Int(range.lowerBound)..<Int(range.upperBound)] }
     let from = view(from)
     return Dialog.Invitation(
-      callID: view(callID), from: from, localTag: from.suffix(Int(tagLength)), cseq: 1, requestURI: view(requestURI),
-      flow: flow)
+      callID: view(callID), from: from, localTag: from.suffix(Int(tagLength)), cseq: cseq,
+      requestURI: view(requestURI), flow: flow)
   }
 }
 

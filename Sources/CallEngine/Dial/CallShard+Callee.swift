@@ -1,5 +1,6 @@
 import Media
 import NetCore
+import NextHop
 import SDP
 import SIPDialog
 import SIPMessage
@@ -11,33 +12,40 @@ extension CallShard {
     var uri: [UInt8]
     var flow: Flow
     var path: [[UInt8]] = []
+    /// Further servers of the same target, in the order in which they are tried (RFC 3263 §4.3).
+    var others: [Flow] = []
   }
 
-  /// The next hop of a target; nil where nothing of ours can reach it. Names are resolved when trunks are configured;
-  /// a `sip:` target must carry a literal address.
-  func route(to target: DialTarget) -> Route? {
+  enum Way {
+    case known(Route)
+    /// To be looked up.
+    case named(uri: [UInt8], HopQuery)
+    /// Nothing of ours leads there.
+    case none
+  }
+
+  /// How a target is reached.
+  func way(to target: DialTarget) -> Way {
     switch target.place {
-    case .user: return nil
+    case .user: return .none
     case .binding(_, let binding):
-      return Route(uri: Array(binding.contact), flow: binding.flow, path: binding.path)
+      return .known(Route(uri: Array(binding.contact), flow: binding.flow, path: binding.path))
     case .trunk(let name, let number):
-      guard let trunk = directory.trunk(named: name), let flow = flow(to: trunk.destination, trunk.transport) else {
-        return nil
-      }
-      let parameter = trunk.transport == .udp ? "" : ";transport=\(trunk.transport.parameterName)"
-      return Route(uri: Array("sip:".utf8) + number + Array("@\(trunk.host)\(parameter)".utf8), flow: flow)
-    case .uri(let bytes):
-      guard let uri = try? URI(parsing: bytes[...]), uri.scheme == .sip, let ip = IPAddress(bytes: uri.host),
-        let flow = flow(to: Endpoint(ip, uri.port ?? 5060), uri.transport ?? .udp)
-      else { return nil }
-      return Route(uri: bytes, flow: flow)
+      guard let trunk = directory.trunk(named: name) else { return .none }
+      let uri = trunk.uri(user: number)
+      guard let destination = trunk.destination else { return way(to: uri) }
+      return flow(to: destination, trunk.transport).map { .known(Route(uri: uri, flow: $0)) } ?? .none
+    case .uri(let bytes): return way(to: bytes)
     }
   }
 
-  private func flow(to remote: Endpoint, _ transport: Transport) -> Flow? {
-    guard let listener = settings.listener(for: transport, family: remote.ip.family) else { return nil }
-    return Flow(
-      transport: transport, listener: UInt8(listener), remote: remote, local: settings.listeners[listener].local)
+  private func way(to uri: [UInt8]) -> Way {
+    guard let parsed = try? URI(parsing: uri[...]), let query = HopQuery(parsed, reach: settings.reach) else {
+      return .none
+    }
+    guard case .literal = query.host else { return .named(uri: uri, query) }
+    guard let hop = query.literalHop, let flow = flow(to: hop.endpoint, hop.transport) else { return .none }
+    return .known(Route(uri: uri, flow: flow))
   }
 
   /// The caller's own list through a port of ours; where he made no offer, ours. Nil: no port left.
@@ -63,7 +71,7 @@ extension CallShard {
   func invite(_ leg: Leg, _ route: Route, _ target: DialTarget, _ call: Call, _ dial: Dial, body: [UInt8]) {
     let (id, branch) = table.reserveClient()
     let caller = identity(of: call, target: target)
-    var writer = MessageWriter(capacity: 640 + 2 * route.uri.count + caller.from.count + body.count)
+    var writer = MessageWriter(capacity: 704 + 2 * route.uri.count + caller.from.count + body.count)
     writer.requestLine(.invite, uri: route.uri[...])
     via(&writer, leg.flow, branch)
     for path in route.path { writer.header(.route, path[...]) }
@@ -89,6 +97,7 @@ extension CallShard {
     writer.header(.cSeq, "1 INVITE" as StaticString)
     contact(&writer, leg)
     writer.header(.allow, CallShard.allow)
+    sessionOffer(&writer, leg)
     for value in caller.assertedIdentities { writer.header(.pAssertedIdentity, value[...]) }
     if let privacy = caller.privacy { writer.header(.privacy, privacy[...]) }
     var changes = call.headers
@@ -100,6 +109,50 @@ extension CallShard {
     leg.sent = SentInvite(
       bytes: writer.bytes, from: from..<fromEnd, tagLength: UInt8(Token.length), callID: callID..<callIDEnd,
       requestURI: to..<toEnd)
+    leg.clientInvite = id
+    _ = leg.offers.sendOffer()
+    own(id, .invite(leg.name, isBinding: leg.isBinding))
+    table.send(id, method: .invite, bytes: writer.bytes, flow: leg.flow, now: now, wheel: &wheel)
+  }
+
+  /// The same INVITE once more, as a request of its own with the next CSeq (RFC 3261 §8.1.3.5): for who asked for it
+  /// otherwise.
+  /// - Parameters:
+  ///   - without: header fields that are left out.
+  ///   - more: writes what goes in their place.
+  func inviteAgain(_ leg: Leg, without: [HeaderName], _ more: (inout MessageWriter) -> Void) {
+    guard let old = leg.sent, let message = try? MessageParser.parse(old.bytes, flow: leg.flow) else { return }
+    let (id, branch) = table.reserveClient()
+    var writer = MessageWriter(capacity: old.bytes.count + 160)
+    writer.requestLine(.invite, uri: message.requestURI.bytes)
+    via(&writer, leg.flow, branch)
+    var sent = old
+    for line in message.headers where !without.contains(line.name) {
+      let start = writer.count
+      switch line.name {
+      // Credentials are for one request: who wants some again is answered again.
+      case .via, .contentLength, .authorization, .proxyAuthorization: continue
+      case .cSeq:
+        sent.cseq += 1
+        writer.begin(.cSeq)
+        writer.append(number: Int(sent.cseq))
+        writer.append(" INVITE\r\n" as StaticString)
+        more(&writer)
+      case .from:
+        sent.from = start + 6..<start + 6 + UInt32(line.value.count)
+        writer.copy(line)
+      case .to:
+        sent.requestURI = start + 5..<start + 3 + UInt32(line.value.count)
+        writer.copy(line)
+      case .callID:
+        sent.callID = start + 9..<start + 9 + UInt32(line.value.count)
+        writer.copy(line)
+      default: writer.copy(line)
+      }
+    }
+    writer.finish(body: message.body)
+    sent.bytes = writer.bytes
+    leg.sent = sent
     leg.clientInvite = id
     own(id, .invite(leg.name, isBinding: leg.isBinding))
     table.send(id, method: .invite, bytes: writer.bytes, flow: leg.flow, now: now, wheel: &wheel)
@@ -127,9 +180,9 @@ extension CallShard {
   func succeeded(_ id: ClientTransactionID, _ leg: Leg, _ message: Message) {
     guard leg.phase == .early else { return late(id, message, isBinding: leg.isBinding) }
     guard let sent = leg.sent else { return }
-    guard var dialog = Dialog(uac: sent.invitation(flow: leg.flow), response: message) else {
-      return unreadableAnswer(leg)
-    }
+    if !isHeard(leg, message) { leg.remote = nil }
+    guard var dialog = confirmed(leg, by: message) ?? Dialog(uac: sent.invitation(flow: leg.flow), response: message)
+    else { return unreadableAnswer(leg) }
     let call = leg.call
     aim(&dialog, isBinding: leg.isBinding)
     leg.flow = dialog.flow
@@ -137,7 +190,9 @@ extension CallShard {
     leg.sent = nil
     leg.clientInvite = nil
     leg.phase = .confirmed
+    if message.has(.allow) { leg.allowsUpdate = message.hasToken("UPDATE", in: .allow) }
     if let timer = leg.timer { wheel.cancel(timer) }
+    agree(leg, message)
     sendACK(leg, of: id, cseq: message.cseq)
     guard !leg.isCancelled, call.hangup == nil, let dial = call.dial, dial.stage == .ringing else {
       // The race of CANCEL and 200, or the late 200 of a losing fork: acknowledged, then ended at once.
@@ -170,7 +225,7 @@ extension CallShard {
 
   /// Where requests of a dialog go: to a phone the way its messages came (it may be behind NAT), to a trunk or an
   /// address what its Contact says (RFC 3261 §12.2.1.1), unless a proxy recorded a route.
-  private func aim(_ dialog: inout Dialog, isBinding: Bool) {
+  func aim(_ dialog: inout Dialog, isBinding: Bool) {
     guard !isBinding, let uri = try? URI(parsing: dialog.nextHop), let ip = IPAddress(bytes: uri.host),
       let hop = flow(to: Endpoint(ip, uri.port ?? 5060), uri.transport ?? .udp), hop.transport == dialog.flow.transport
     else { return }
@@ -182,15 +237,20 @@ extension CallShard {
     var writer = dialog.ack(
       cseq: cseq, branch: mint(slot: CallShard.noSlot, generation: 0), viaSentBy: sentBy(of: dialog.flow),
       transport: dialog.flow.transport)
+    prove(leg, cseq, &writer)
     finish(&writer, sdp)
     table.sendAck(writer.bytes, flow: dialog.flow, of: id)
   }
 
   private func answered(_ leg: Leg, _ message: Message, _ call: Call, _ dial: Dial) {
-    do throws(SDPError) {
-      if let answer = try description(in: message) { leg.remote = answer }
-    } catch {
-      return unusable(leg, call, dial)
+    // One that has answered reliably says nothing new (RFC 6337 §3.1.1).
+    if leg.offers.phase == .localOffer {
+      do throws(SDPError) {
+        if let answer = try description(in: message) { leg.remote = answer }
+      } catch {
+        return unusable(leg, call, dial)
+      }
+      _ = leg.offers.receiveAnswer(reliable: true)
     }
     guard leg.remote != nil else { return unusable(leg, call, dial) }
     guard leaseMedia(call.caller) else { return unusable(leg, call, dial, status: 503) }
@@ -214,7 +274,6 @@ extension CallShard {
     case .promised:
       if call.caller.phase == .early { accept(call.caller, sdp: call.caller.localSDP) }
     case .offer(let sdp):
-      call.caller.awaitsAnswer = true
       accept(call.caller, sdp: call.caller.description.update(sdp))
     case .reoffer:
       if call.caller.phase == .early { accept(call.caller, sdp: call.caller.localSDP) }
@@ -238,18 +297,13 @@ extension CallShard {
   }
 
   private func plan(for caller: Leg, with leg: Leg) -> Plan? {
-    guard let audio = leg.remoteAudio, let port = caller.port else { return nil }
-    guard let offer = caller.remote else {
-      if caller.localSDP != nil { return .promised }
-      return .offer(
-        OfferAnswerSDP.offer(
-          codecs: Array(audio.codecs), telephoneEvent: audio.telephoneEvent, address: described(port),
-          port: port.rtpPort, session: caller.description.identity))
+    guard let audio = leg.remoteAudio else { return nil }
+    if caller.localSDP != nil {
+      // Our offer that he has not answered yet: what he takes is seen then.
+      return caller.remote == nil || agrees(caller, with: audio) ? .promised : .reoffer
     }
-    if let promised = caller.localAudio?.formats.first {
-      return promised.match(in: audio.codecs) == nil ? .reoffer : .promised
-    }
-    return relayedAnswer(to: caller, offer: offer, from: audio).map { .answer($0) }
+    let isOffer = caller.remote == nil
+    return description(for: caller, of: audio).map { isOffer ? .offer($0) : .answer($0) }
   }
 
   /// The callee's answer cannot be used: he is hung up with cause 88, and that attempt has failed.

@@ -29,6 +29,9 @@ extension CallShard {
       case .cancel(let leaf):
         dial.delayed.removeAll { $0.leaf == leaf }
         if let leg = dial.ringing.first(where: { $0.leaf == leaf }) { lose(leg, call, dial, .elsewhere) }
+      case .order(let branch):
+        guard let (hunt, members) = dial.tree.hunt(at: branch) else { continue }
+        perform(dial.tree.ordered(branch, order(hunt, members)), call, dial)
       case .exhausted:
         exhausted(call, dial)
       }
@@ -82,8 +85,20 @@ extension CallShard {
   }
 
   private func ring(_ leaf: DialTree.Leaf, _ target: DialTarget, _ call: Call, _ dial: Dial) {
-    guard let route = route(to: target) else {
-      return fail(leaf, target, call, dial, status: 503, .networkOutOfOrder)
+    if isDown(target) { return fail(leaf, target, call, dial, status: 503, .networkOutOfOrder) }
+    switch way(to: target) {
+    case .known(let route): ring(leaf, target, route, call, dial)
+    case .named(let uri, let query): locate(leaf, target, uri: uri, query, call, dial)
+    case .none: fail(leaf, target, call, dial, status: 503, .networkOutOfOrder)
+    }
+  }
+
+  func ring(_ leaf: DialTree.Leaf, _ target: DialTarget, _ route: Route, _ call: Call, _ dial: Dial) {
+    let use: LegUse?
+    var route = route
+    switch place(for: target, &route) {
+    case .taken(let taken): use = taken
+    case .refused(let status, let cause): return fail(leaf, target, call, dial, status: status, cause)
     }
     let attempt = call.attempts.count
     call.attempts.append(CallAttempt(target: target.name, uri: route.uri))
@@ -95,13 +110,16 @@ extension CallShard {
       session: random.next())
     leg.attempt = attempt
     if case .binding = target.place { leg.isBinding = true }
+    leg.use = use
     leg.leaf = leaf
+    leg.otherHops = route.others
     guard let body = offer(to: leg, call, dial, codecs: target.codecs) else {
       // Without a port it is ours to say so; with one there is nothing left that this callee could be offered.
       let (status, cause): (Int, Cause) = leg.port == nil ? (503, .switchCongestion) : (488, .incompatibleDestination)
       leg.isCancelled = true
       releaseMedia(leg)
       legs.release(slot)
+      use?.end()
       return fail(leaf, target, call, dial, status: status, cause, attempt: attempt)
     }
     legs.fill(slot, leg)
@@ -111,9 +129,9 @@ extension CallShard {
     if let timeout = target.timeout { leg.timer = arm(leg, .legTimeout, after: timeout) }
   }
 
-  private func fail(
+  func fail(
     _ leaf: DialTree.Leaf, _ target: DialTarget, _ call: Call, _ dial: Dial, status: Int, _ cause: Cause,
-    attempt known: Int? = nil
+    attempt known: Int? = nil, _ kind: DialTree.Failure.Kind = .unreachable
   ) {
     let attempt = known ?? call.attempts.count
     if known == nil { call.attempts.append(CallAttempt(target: target.name)) }
@@ -121,7 +139,7 @@ extension CallShard {
     call.attempts[attempt].cause = cause
     perform(
       dial.tree.failed(
-        leaf, .init(status: status, cause: cause, kind: .unreachable, reason: nil, attempt: attempt)), call, dial)
+        leaf, .init(status: status, cause: cause, kind: kind, reason: nil, attempt: attempt)), call, dial)
   }
 
   // MARK: what callees say
@@ -133,6 +151,7 @@ extension CallShard {
     case 200..<300: succeeded(id, leg, message)
     default:
       owners[Int(id.slot)] = .none
+      if retryInvite(leg, message) { return }
       leg.clientInvite = nil
       failed(leg, message)
     }
@@ -140,13 +159,16 @@ extension CallShard {
 
   private func ringing(_ leg: Leg, _ message: Message) {
     let call = leg.call
-    guard leg.phase == .early, !leg.isCancelled, let dial = call.dial, let attempt = leg.attempt else { return }
+    guard leg.phase == .early, !leg.isCancelled, let dial = call.dial, let attempt = leg.attempt,
+      acknowledgeProvisional(leg, message)
+    else { return }
     call.attempts[attempt].ring(message.status)
     if dial.firstRing == nil { dial.firstRing = now }
     var hasSDP = false
     // What cannot be negotiated is a ring and no more: the next one may be better (RFC 3264 §6, RFC 3960 §3).
-    if let early = try? description(in: message), hasOfferedCodec(early.audio, leg) {
+    if isHeard(leg, message), let early = try? description(in: message), hasOfferedCodec(early.audio, leg) {
       hasSDP = true
+      leg.earlyTag = earlyTag(of: message.toTag ?? [])
       leg.remote = early
       call.attempts[attempt].earlyMedia = true
       sendMedia(leg)

@@ -23,7 +23,7 @@ extension CallShard {
     switch operation {
     case .ring: return ring(call, options)
     case .progress: return progress(call, options)
-    case .answer: return answer(call, options)
+    case .answer: return answer(call, task, options)
     case .reject: return reject(call, options)
     case .hangup: return hangup(call, options)
     case .dial: return dial(call, task, arguments)
@@ -65,13 +65,18 @@ extension CallShard {
 
   private func ring(_ call: Call, _ options: LuaArgument) -> VerbOutcome {
     guard call.caller.phase == .early else { return failure("state", "the call is answered already") }
-    provisional(call.caller, Int(options["status"].asInt ?? 180))
+    let reliable = options["reliable"]
+    if reliable.asBool == true, !takesReliable(call.caller).possible {
+      return failure("state", "the caller takes no reliable provisional responses")
+    }
+    provisional(
+      call.caller, Int(options["status"].asInt ?? 180), reliable.asBool == false ? .never : .auto)
     return CallShard.done
   }
 
   private func progress(_ call: Call, _ options: LuaArgument) -> VerbOutcome {
     guard call.caller.phase == .early else { return failure("state", "the call is answered already") }
-    guard let sdp = ownAnswer(call.caller) else {
+    guard let sdp = earlyDescription(call.caller) else {
       return failure("media", "the caller offered no codec that can be played, or no port is left")
     }
     provisional(call.caller, Int(options["status"].asInt ?? 183), sdp: sdp)
@@ -106,14 +111,16 @@ extension CallShard {
     }
   }
 
-  private func answer(_ call: Call, _ options: LuaArgument) -> VerbOutcome {
+  private func answer(_ call: Call, _ task: ScriptTask, _ options: LuaArgument) -> VerbOutcome {
     guard call.caller.phase == .early else { return CallShard.done }
     if call.caller.remote == nil {
-      // The caller made no offer: ours goes in the 200, his answer comes with the ACK (RFC 3261 §13.2.1).
-      guard let sdp = ownOffer(call.caller) else { return failure("media", "no port is left") }
-      call.caller.awaitsAnswer = true
+      // The caller made no offer: ours goes in the 200, his answer comes with the ACK (RFC 3261 §13.2.1), unless it was
+      // in a 183 already.
+      guard let sdp = call.caller.localSDP ?? ownOffer(call.caller) else {
+        return failure("media", "no port is left")
+      }
       accept(call.caller, sdp: sdp, headers: options.headers)
-      return CallShard.done
+      return answered(call, task)
     }
     guard let sdp = ownAnswer(call.caller, codecs: options["codecs"].strings) else {
       return failure("media", "the caller offered no codec that can be played, or no port is left")
@@ -123,7 +130,14 @@ extension CallShard {
       let limit = settings.mediaTimeout
       mediaCommands.append(.watch(port.id, timeout: limit > .zero ? limit : nil))
     }
-    return CallShard.done
+    return answered(call, task)
+  }
+
+  /// The 200 is out, or waits for a PRACK (RFC 3262 §3).
+  private func answered(_ call: Call, _ task: ScriptTask) -> VerbOutcome {
+    guard call.caller.phase == .early else { return CallShard.done }
+    task.waiting = .accepted
+    return .waits
   }
 
   // MARK: the end
@@ -210,7 +224,7 @@ extension CallShard {
     let caller = call.caller!
     if caller.phase == .early {
       let first = caller.localSDP == nil
-      guard let sdp = ownAnswer(caller) else { return nil }
+      guard let sdp = earlyDescription(caller) else { return nil }
       if first { provisional(caller, 183, sdp: sdp) }
     }
     return caller.port

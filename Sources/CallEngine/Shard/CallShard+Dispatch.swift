@@ -4,7 +4,11 @@ import SIPMessage
 import SIPTransaction
 
 extension CallShard {
-  static let allow: StaticString = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO"
+  static let allow: StaticString = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, PRACK, UPDATE"
+  /// The option tags that we have: what Require may ask for, and what our Supported says.
+  static let optionTags: [StaticString] = ["100rel", "timer"]
+  /// `optionTags` as a Supported header wants them.
+  static let supported = Array(optionTags.map(\.description).joined(separator: ", ").utf8)
 
   func dispatch(_ event: TransactionEvent) {
     switch event {
@@ -42,7 +46,6 @@ extension CallShard {
     case .options:
       reply(id, message, 200) {
         self.capabilities(&$0)
-        $0.header(.supported, "" as StaticString)
       }
     case .bye, .prack, .update, .info: reply(id, message, 481)
     case .unknown: reply(id, message, 501) { $0.header(.allow, CallShard.allow) }
@@ -53,17 +56,19 @@ extension CallShard {
 
   func capabilities(_ writer: inout MessageWriter) {
     writer.header(.allow, CallShard.allow)
+    writer.header(.supported, CallShard.supported)
     writer.header(.accept, "application/sdp" as StaticString)
     writer.header(.acceptEncoding, "identity" as StaticString)
     writer.header(.acceptLanguage, "en" as StaticString)
   }
 
-  /// Option tags of Require that we do not have (RFC 3261 §8.2.2.3), as an Unsupported header wants them. CANCEL and
-  /// ACK never come here.
-  private func unsupportedOptions(_ message: Message) -> [UInt8]? {
+  /// Tags of Require and Proxy-Require that are none of `optionTags` (RFC 3261 §8.2.2.3), as an Unsupported header wants
+  /// them. CANCEL and ACK never come here.
+  func unsupportedOptions(_ message: Message) -> [UInt8]? {
+    guard message.has(.require) || message.has(.proxyRequire) else { return nil }
     var list: [UInt8] = []
     for name in [HeaderName.require, .proxyRequire] {
-      for tag in message.values(name) where !tag.isEmpty {
+      for tag in message.values(name) where !CallShard.optionTags.contains(where: tag.equalsIgnoringCase) {
         if !list.isEmpty { list += Array(", ".utf8) }
         list += tag
       }
@@ -73,7 +78,7 @@ extension CallShard {
 
   private func inDialog(_ id: ServerTransactionID, _ message: Message) {
     guard let leg = leg(tag: message.toTag), leg.isLive || message.method == .bye,
-      leg.dialog?.matches(message) == true
+      leg.dialog.map({ $0.matches(message) }) ?? (leg.extra?.early.isEmpty == false)
     else {
       services.counters.add(.strayRequests)
       return reply(id, message, 481)
@@ -83,6 +88,7 @@ extension CallShard {
     if let unsupported = unsupportedOptions(message) {
       return reply(id, message, 420) { $0.header(.unsupported, unsupported[...]) }
     }
+    guard leg.dialog != nil else { return inEarlyDialog(id, message, leg) }
     switch leg.dialog!.receive(message) {
     case .ok: break
     default: return reply(id, message, 500) { $0.header(.retryAfter, number: 1) }
@@ -90,8 +96,9 @@ extension CallShard {
     switch message.method {
     case .invite: reinvite(id, message, leg)
     case .bye: bye(id, message, leg)
-    case .info: info(id, message, leg)
-    case .options: reply(id, message, 200) { self.capabilities(&$0) }
+    case .prack: prack(id, message, leg)
+    case .update: update(id, message, leg)
+    case .info, .message, .options: pass(id, message, leg)
     case .unknown: reply(id, message, 501) { $0.header(.allow, CallShard.allow) }
     default: reply(id, message, 405) { $0.header(.allow, CallShard.allow) }
     }
@@ -101,6 +108,7 @@ extension CallShard {
 
   private func response(_ id: ClientTransactionID, _ message: Message) {
     guard Int(id.slot) < owners.count else { return }
+    if message.status == 401 || message.status == 407, answersChallenge(id, message) { return }
     let owner = owners[Int(id.slot)]
     switch owner {
     case .none: return
@@ -116,10 +124,12 @@ extension CallShard {
         owners[Int(id.slot)] = .none
         if let leg = leg(name) { ended(leg) }
       }
-    case .info(let waiting):
+    case .update(let name, let passed):
+      if let leg = leg(name) { updateResponse(id, message, leg, passed: passed) }
+    case .passed(let waiting, let other):
       if message.status >= 200 {
         owners[Int(id.slot)] = .none
-        if let request = table.request(of: waiting) { reply(waiting, request, message.status, phrase(message)) }
+        passedResponse(message, to: waiting, from: other)
       }
     case .own(let done):
       if message.status >= 200 { owners[Int(id.slot)] = .none }
@@ -157,8 +167,9 @@ extension CallShard {
       if let leg = leg(name) { reinviteFailed(leg, passed: passed, status: status) }
     case .bye(let name):
       if let leg = leg(name) { ended(leg) }
-    case .info(let waiting):
-      if let request = table.request(of: waiting) { reply(waiting, request, status) }
+    case .update(let name, let passed):
+      if let leg = leg(name) { updateFailed(leg, passed: passed, status: status) }
+    case .passed(let waiting, let other): passedFailed(waiting, status, from: other)
     case .own(let done): done(status, nil)
     }
   }

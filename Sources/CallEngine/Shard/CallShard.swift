@@ -14,14 +14,20 @@ public final class CallShard {
   var now: Instant
   var wheel: TimerWheel
   var table: TransactionTable
+  let timers: TransactionTimers
 
   var legs = Slab<Leg>()
   var calls = Slab<Call>()
   var tasks = Slab<ScriptTask>()
   /// Who waits for the response to a request of ours, by the slot of its transaction.
   var owners: [RequestOwner] = []
+  /// Trunks that are registered with or pinged; the first shard's work.
+  var trunkKeepers = Slab<TrunkKeeper>()
   /// The leg of a pending INVITE, by the slot of its server transaction, for CANCEL.
   var pendingInvites: [LegName] = []
+
+  /// Those that wait for DNS.
+  var hopWaiters = Slab<HopWaiter>()
 
   var scripts: [ScriptGeneration] = []
   var script: ScriptGeneration?
@@ -58,10 +64,12 @@ public final class CallShard {
     self.now = now
     wheel = TimerWheel(now: now)
     table = TransactionTable(shard: shard, timers: timers)
+    self.timers = timers
     var system = SystemRandomNumberGenerator()
     random = TokenMint(key: (system.next(), system.next()))
     meter = RequestMeter(key: (system.next(), system.next()))
     adopt(generation)
+    keepTrunks()
   }
 
   // MARK: inputs
@@ -83,10 +91,13 @@ public final class CallShard {
       for event in events { media(event) }
     case .adopt(let generation):
       adopt(generation)
+      keepTrunks()
     case .directory(let directory):
       self.directory = directory
+      keepTrunks()
     case .drain(let drained):
       draining = drained
+      leaveTrunks()
       checkDrained()
     case .hangUpAll:
       for call in calls.elements { hangUp(call, .init(side: .system, status: 503, cause: .normalUnspecified)) }
@@ -96,6 +107,8 @@ public final class CallShard {
       done(call != nil)
     case .snapshot(let reply):
       reply(snapshot())
+    case .resolved(let asker, let result):
+      resolved(asker, result)
     }
     settle()
   }
@@ -208,7 +221,7 @@ public final class CallShard {
   }
 
   func checkDrained() {
-    if calls.count == 0, let drained = draining {
+    if calls.count == 0, !isLeavingTrunks, let drained = draining {
       draining = nil
       isDrained = true
       drained()
@@ -226,7 +239,10 @@ enum RequestOwner {
   /// `passed`: the leg whose re-INVITE it passes on; nil where it is our own.
   case reinvite(LegName, passed: LegName?)
   case bye(LegName)
-  case info(ServerTransactionID)
+  /// The same for our UPDATE.
+  case update(LegName, passed: LegName?)
+  /// A request that was passed on within a call: who waits for its response, and the leg it went to.
+  case passed(ServerTransactionID, to: LegName)
   /// A request of the server's own. Called with every provisional response and with the final one; with the status
   /// alone (408, 503) where no response came.
   case own((_ status: Int, _ response: Message?) -> Void)

@@ -1,6 +1,7 @@
 public import Logging
 public import Media
 public import NetCore
+public import NextHop
 public import SIPDigest
 
 /// What all shards share: leaf tables, and doors to what runs on other threads. Nothing here blocks.
@@ -13,6 +14,10 @@ public struct EngineServices: Sendable {
   public var media: any MediaGateway
   public var counters: EngineCounters
   public var trace: TraceHub
+  public let trunks = TrunkTable()
+  public let hunts = HuntTable()
+  /// Where names lead (RFC 3263); answers come as `ShardInput.resolved`.
+  public var hops: HopTable
   /// The other shards' mailboxes.
   public var peers: ShardPeers
   public var logger: Logger
@@ -24,7 +29,7 @@ public struct EngineServices: Sendable {
   public init(
     bindings: BindingTable, journal: any BindingJournal, authenticator: DigestAuthenticator, records: any RecordSink,
     keyValue: KeyValueStore, media: any MediaGateway, counters: EngineCounters, trace: TraceHub,
-    peers: ShardPeers, logger: Logger, wallClock: @escaping @Sendable () -> Int64
+    peers: ShardPeers, logger: Logger, wallClock: @escaping @Sendable () -> Int64, hops: HopTable = HopTable()
   ) {
     self.bindings = bindings
     self.journal = journal
@@ -34,6 +39,7 @@ public struct EngineServices: Sendable {
     self.media = media
     self.counters = counters
     self.trace = trace
+    self.hops = hops
     self.peers = peers
     self.logger = logger
     self.wallClock = wallClock

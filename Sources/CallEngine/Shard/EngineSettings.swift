@@ -33,6 +33,9 @@ public struct EngineSettings: Sendable {
   public var ownAddresses: [IPAddress]
   public var registrar = RegistrarSettings()
   public var abuse = AbuseSettings()
+  /// The session timer that we ask for, and the least that we take (RFC 4028), in seconds; 0: we ask for none.
+  public var sessionExpires: UInt32 = 1800
+  public var minSE: UInt32 = 90
   /// Where RTP can be received, one a family.
   public var mediaFamilies: [IPAddress.Family] = [.v4, .v6]
   /// What SDP says instead of the address of the socket, one a family (`sip.advertise`).

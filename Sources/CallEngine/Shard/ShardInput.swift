@@ -1,6 +1,7 @@
 import LuaRuntime
 public import Media
 import NetCore
+public import NextHop
 import SIPMessage
 import Synchronization
 
@@ -18,6 +19,8 @@ public enum ShardInput: Sendable {
   /// Ends one call; `done` is told whether it was there.
   case hangUp(call: String, done: @Sendable (Bool) -> Void)
   case snapshot(@Sendable (ShardSnapshot) -> Void)
+  /// DNS has answered one who asked for next hops.
+  case resolved(HopAsker, HopResult)
 }
 
 /// A script that was compiled and run off the loops, with what it was loaded beside: one for each shard.

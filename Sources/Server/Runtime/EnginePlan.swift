@@ -42,7 +42,7 @@ enum EnginePlan {
     return settings
   }
 
-  /// Users, access rules, trunks with their names resolved.
+  /// Users, access rules, trunks; a trunk's name is looked up when it is called.
   static func directory(
     _ configuration: ServerConfiguration, accounts: [UserAccount]
   ) throws(ConfigurationError) -> Directory {
@@ -52,21 +52,28 @@ enum EnginePlan {
     var trunks: [Trunk] = []
     for trunk in configuration.trunks {
       let port = trunk.port ?? (trunk.transport == .tls ? 5061 : 5060)
-      guard let ip = IPAddress(trunk.host) ?? resolve(trunk.host) else {
-        throw ConfigurationError(file: configuration.file, "trunk \(trunk.name): \(trunk.host) cannot be resolved")
-      }
-      let host = ip.family == .v6 && IPAddress(trunk.host) != nil ? "[\(ip)]" : trunk.host
+      let ip = IPAddress(trunk.host)
+      let host = ip?.family == .v6 ? "[\(trunk.host)]" : trunk.host
       trunks.append(
         Trunk(
-          name: trunk.name, destination: Endpoint(ip, port), host: trunk.port == nil ? host : "\(host):\(port)",
-          transport: trunk.transport, context: trunk.context, sources: trunk.sources))
+          name: trunk.name, destination: ip.map { Endpoint($0, port) },
+          host: trunk.port == nil ? host : "\(host):\(port)", transport: trunk.transport, context: trunk.context,
+          sources: trunk.sources, plan: plan(trunk)))
     }
     return Directory(users: accounts, access: access, trunks: trunks)
   }
 
-  /// The first address of a host name, by the system's resolver; blocks, so only while configuration is read.
-  private static func resolve(_ name: String) -> IPAddress? {
-    let host = Host(name: name)
-    return host.addresses.lazy.compactMap { IPAddress($0) }.first
+  private static func plan(_ trunk: ServerConfiguration.Trunk) -> TrunkPlan {
+    var plan = TrunkPlan()
+    plan.ping = trunk.ping
+    plan.downAfter = trunk.downAfter
+    plan.maxCalls = trunk.maxCalls
+    plan.callsPerSecond = trunk.callsPerSecond
+    guard let user = trunk.username, let password = trunk.password else { return plan }
+    plan.credentials = TrunkCredentials(user: trunk.authUsername ?? user, password: password, realm: trunk.realm)
+    if trunk.register {
+      plan.registration = TrunkRegistrationPlan(user: user, contactUser: trunk.contactUser, expires: trunk.expires)
+    }
+    return plan
   }
 }

@@ -7,9 +7,9 @@ final class Calls {
   /// 100 calls a second, each held for 0.1 s: transactions of the last 32 s linger, as in a running server.
   let pace = Instant.Span.milliseconds(10)
 
-  init(users: ClosedRange<Int> = 1000...1999) {
+  init(users: ClosedRange<Int> = 1000...1999, dialplan: String = Server.dialplan) {
     self.users = users
-    meter = Meter(users: users)
+    meter = Meter(users: users, dialplan: dialplan)
   }
 
   private func expect(_ condition: Bool, _ what: String) {
@@ -52,6 +52,14 @@ final class Calls {
     let bye = meter.lines(to: Server.callee)
     expect(bye.first?[0].hasPrefix("BYE") ?? false, "no BYE")
     meter.receive(Texts.answer("200 OK", to: bye[0], tag: nil), from: Server.callee)
+  }
+
+  /// The callee of the INVITE that came last is busy.
+  func refuse() {
+    guard let invite = meter.lines(to: Server.callee).first(where: { $0[0].hasPrefix("INVITE") }) else {
+      fatalError("no INVITE on the second leg")
+    }
+    meter.receive(Texts.answer("486 Busy Here", to: invite, tag: "b"), from: Server.callee)
   }
 
   func register(_ n: Int) {

@@ -31,6 +31,44 @@ enum Memory {
       """
   }
 
+  /// The bytes that stay of each of `count` calls once they are over and forgotten: none may.
+  static func kept(_ calls: Calls, count: Int) -> String {
+    calls.keeps = 0
+    func run(_ calls: Calls, _ numbers: Range<Int>) -> Int {
+      for n in numbers {
+        calls.call(n, from: Server.caller, authenticates: false)
+        calls.meter.advance(calls.pace)
+      }
+      calls.meter.advance(quiet)
+      return counting_live()
+    }
+    let before = run(calls, 0..<count)
+    let bytes = Double(run(calls, count..<2 * count) - before) / Double(count)
+    return "{\"kind\": \"kept\", \"calls\": \(count), \"bytes_a_call\": \(bytes)}"
+  }
+
+  /// The bytes of each of `count` scripts that sleep, ninety to a call: coroutine, timer and what the shard knows of it.
+  static func suspended(count: Int) -> String {
+    let each = 90
+    func live(spawned: Int) -> Int {
+      let dialplan = """
+        on.invite(function(call)
+          call:answer()
+          for _ = 1, \(spawned) do spawn(function() sleep(600) end) end
+          sleep(600)
+        end)
+        """
+      let calls = Calls(dialplan: dialplan)
+      let before = counting_live()
+      for n in 0..<count / each { calls.meter.receive(Texts.invite(n, from: Server.caller), from: Server.caller) }
+      for _ in 0..<100 { calls.meter.advance(.milliseconds(10)) }
+      return counting_live() - before
+    }
+    let with = live(spawned: each)
+    let bytes = (with - live(spawned: 0)) / (count / each * each)
+    return "{\"kind\": \"suspended\", \"scripts\": \(count / each * each), \"bytes_a_script\": \(bytes)}"
+  }
+
   private static func rested(_ calls: Calls, warm: Int) -> Int {
     calls.keeps = 0
     for n in 0..<warm {

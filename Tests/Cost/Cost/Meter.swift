@@ -17,8 +17,8 @@ final class Meter {
   private(set) var nanoseconds = 0
   private(set) var sent: [(bytes: [UInt8], to: Endpoint)] = []
 
-  init(users: ClosedRange<Int>) {
-    server = Server(users: users)
+  init(users: ClosedRange<Int>, dialplan: String = Server.dialplan) {
+    server = Server(users: users, dialplan: dialplan)
     sent.reserveCapacity(1024)
   }
 

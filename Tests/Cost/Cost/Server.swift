@@ -1,4 +1,5 @@
 import CallEngine
+import Glibc
 import Logging
 import Media
 import NetCore
@@ -21,7 +22,7 @@ struct Server {
   let bindings = BindingTable()
   let ports = Ports()
 
-  init(users: ClosedRange<Int> = 1000...1999) {
+  init(users: ClosedRange<Int> = 1000...1999, dialplan: String = Server.dialplan) {
     var settings = EngineSettings(
       listeners: [.init(transport: .udp, local: Server.address)], domain: Server.domain,
       ownAddresses: [Server.address.ip])
@@ -40,10 +41,10 @@ struct Server {
       bindings: bindings, journal: NoJournal(),
       authenticator: DigestAuthenticator(DigestRealm(name: Server.domain), key: Array("sixteen octets!!".utf8)),
       records: records, keyValue: KeyValueStore(), media: ports, counters: EngineCounters(), trace: TraceHub(),
-      peers: ShardPeers(count: 1), logger: logger, wallClock: { Wall.milliseconds.load(ordering: .relaxed) })
+      peers: ShardPeers(count: 1), logger: logger, wallClock: { Wall.read() })
     do {
       let script = try DialplanLoader.load(
-        source: Array(Server.dialplan.utf8), name: "dialplan.lua", directory: nil, limits: settings.limits,
+        source: Array(dialplan.utf8), name: "dialplan.lua", directory: nil, limits: settings.limits,
         surroundings: .init(
           keyValue: services.keyValue, logger: logger, wallClock: services.wallClock, generation: 1),
         runsLoadHandlers: true)
@@ -70,6 +71,17 @@ struct Server {
 
 enum Wall {
   static let milliseconds = Atomic<Int64>(1_760_000_000_000)
+  /// When the engine last asked for the time, and how long before that it had asked last, in nanoseconds.
+  static let asked = Atomic<Int>(0)
+  static let step = Atomic<Int>(0)
+
+  static func read() -> Int64 {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    let now = time.tv_sec * 1_000_000_000 + time.tv_nsec
+    step.store(now - asked.exchange(now, ordering: .relaxed), ordering: .relaxed)
+    return milliseconds.load(ordering: .relaxed)
+  }
 }
 
 /// Keeps the records that are still to be made, as the queue of the writer does.

@@ -2,6 +2,10 @@
 //
 //     Cost call|auth|register [warm] [counted]  signalling, on virtual time: allocations and bytes
 //     Cost held|lingering [warm] [counted]      bytes that stay allocated (Memory.swift)
+//     Cost kept [calls]                         bytes that stay of a call that is over (Memory.swift)
+//     Cost suspended [scripts]                  bytes of a script that sleeps (Memory.swift)
+//     Cost decision [warm] [counted]            from a call's start to its first attempt (Deciding.swift)
+//     Cost cold [counted]                       an INVITE with all caches flushed (Deciding.swift)
 //     Cost bindings [users]                     memory of so many registered users (Holding.swift)
 //     Cost records [calls] [records]            writes so many records; the difference of two runs under callgrind is the cost
 //     Cost media [calls a second] [seconds]     the media plane, with its threads and sockets (MediaCalls.swift)
@@ -33,6 +37,14 @@ case "packets":
   exit(packets.run())
 case "held":
   print(Memory.held(Calls(), warm: 100, count: number(3, else: 1000)))
+case "kept":
+  print(Memory.kept(Calls(), count: number(2, else: 20_000)))
+case "suspended":
+  print(Memory.suspended(count: number(2, else: 10_000)))
+case "decision":
+  Deciding.run(warm: number(2, else: 2000), counted: number(3, else: 1000))
+case "cold":
+  Deciding.cold(counted: number(2, else: 300))
 case "lingering":
   print(Memory.lingering(Calls(), warm: 100, count: number(3, else: 1000)))
 default:

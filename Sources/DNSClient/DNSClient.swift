@@ -1,0 +1,5 @@
+internal import CCares
+internal import NetCore
+internal import NextHop
+
+enum DNSClientPlaceholder {}
