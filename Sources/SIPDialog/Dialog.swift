@@ -57,7 +57,8 @@ public struct Dialog: Sendable {
     guard invite.toTag == nil else {
       throw SIPError(status: 481, reason: "no such dialog", section: "RFC 3261 §12.2.2")
     }
-    guard let target = try Dialog.target(in: invite) else {
+    // An RFC 2543 element need not have one; its From is where it is found then (RFC 4475 §3.4.1).
+    guard let target = try Dialog.target(in: invite) ?? (invite.via.isRFC3261 ? nil : invite.from.uri.bytes) else {
       throw SIPError(status: 400, reason: "no Contact", section: "RFC 3261 §8.1.1.8")
     }
     role = .uas

@@ -112,7 +112,7 @@ final class Carrier {
     let stale = staleness > 0 && (message.has(.authorization) || message.has(.proxyAuthorization))
     if stale { staleness -= 1 }
     let name = isProxy ? "Proxy-Authenticate" : "WWW-Authenticate"
-    let values = authenticator.challenges(stale: stale, nowSeconds: seconds)
+    let values = authenticator.challenges(stale: stale, source: message.flow.remote.ip, nowSeconds: seconds)
     peer.respond(
       message, isProxy ? 407 : 401, lines: values.map { "\(name): " + text($0) })
   }

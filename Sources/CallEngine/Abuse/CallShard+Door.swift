@@ -29,7 +29,7 @@ extension CallShard {
       switch admission {
       case .trunk, .open: return false
       // A copy of what is answered already is no new work.
-      case .challenge: return !table.knows(message) && isTooMuch(message, admission)
+      case .challenge: return !table.knows(message) && (isTooMuch(message, admission) || isAnsweredHere(message))
       }
     }
     let header: HeaderName = message.method == .register ? .authorization : .proxyAuthorization
@@ -60,6 +60,14 @@ extension CallShard {
     return true
   }
 
+  /// As `admit` has it.
+  private func admission(of message: Message) -> Directory.Admission {
+    let admission = directory.admission(of: message.flow.remote.ip)
+    if case .trunk = admission { return admission }
+    guard message.method == .invite, let trunk = trunk(registeredAs: message.requestURI) else { return admission }
+    return .trunk(name: trunk.name, context: trunk.context)
+  }
+
   func verify(_ message: Message, header: HeaderName) -> (DigestAuthenticator.Verdict, UserAccount?) {
     var account: UserAccount?
     let verdict = services.authenticator.verify(message, header: header, nowSeconds: services.wallClock() / 1000) {
@@ -71,18 +79,33 @@ extension CallShard {
 
   /// What dispatch would challenge. What it refuses for another reason before it asks who is there goes on to it.
   private func needsCredentials(_ message: Message, _ admission: Directory.Admission) -> Bool {
-    guard message.maxForwards != 0 || message.method == .register, !message.has(.require), !message.has(.proxyRequire)
+    guard message.maxForwards != 0 || message.method == .register, unsupportedOptions(message) == nil
     else { return false }
     switch message.method {
     case .register:
       guard message.requestURI.scheme == .sip || message.requestURI.scheme == .sips, message.to.uri.isAddress
       else { return false }
       return isOwn(message.requestURI) && isOwn(message.to.uri)
-    case .invite:
-      guard case .challenge = admission, !isDraining else { return false }
-      return message.requestURI.scheme != .other
+    case .invite, .subscribe, .publish, .message, .refer:
+      guard case .challenge = admission, message.requestURI.scheme != .other else { return false }
+      return !isDraining || message.method != .invite
     default: return false
     }
+  }
+
+  /// Octets of an answer to a stranger that a transaction may keep.
+  private static let longestAnswer = 2048
+
+  /// What a stranger gets without credentials: an OPTIONS needs no transaction to be answered twice alike, and an answer
+  /// that would have to repeat much is not kept for him.
+  private func isAnsweredHere(_ message: Message) -> Bool {
+    if message.method == .options, message.requestURI.isAddress, unsupportedOptions(message) == nil {
+      replyStateless(message, 200) { capabilities(&$0) }
+      return true
+    }
+    guard message.responseHeadSize > CallShard.longestAnswer else { return false }
+    replyStateless(message, 513)
+    return true
   }
 
   // MARK: limits

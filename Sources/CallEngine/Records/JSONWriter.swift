@@ -97,8 +97,19 @@ public struct JSONWriter {
     bytes.append(UInt8(ascii: "\""))
     let octets = text.utf8Span.span
     var clean = 0
-    for i in octets.indices {
+    var i = 0
+    while i < octets.count {
+      defer { i += 1 }
       let c = octets[i]
+      // U+0080 to U+009F: a terminal obeys them, too.
+      if c == 0xc2, i + 1 < octets.count, octets[i + 1] < 0xa0 {
+        append(octets, clean..<i, to: &bytes)
+        bytes.append(UInt8(ascii: "\\"))
+        hexadecimal(octets[i + 1], into: &bytes)
+        i += 1
+        clean = i + 1
+        continue
+      }
       guard c < 0x20 || c == 0x7f || c == UInt8(ascii: "\"") || c == UInt8(ascii: "\\") else { continue }
       append(octets, clean..<i, to: &bytes)
       escape(c, into: &bytes)
@@ -118,10 +129,14 @@ public struct JSONWriter {
     case 0x0a: bytes.append(UInt8(ascii: "n"))
     case 0x0d: bytes.append(UInt8(ascii: "r"))
     case 0x09: bytes.append(UInt8(ascii: "t"))
-    case 0..<0x20, 0x7f:
-      bytes.append(contentsOf: "u00".utf8)
-      for nibble in [c >> 4, c & 15] { bytes.append(nibble < 10 ? 0x30 &+ nibble : 0x57 &+ nibble) }
+    case 0..<0x20, 0x7f: hexadecimal(c, into: &bytes)
     default: bytes.append(c)
     }
+  }
+
+  /// `u0085`.
+  private static func hexadecimal(_ c: UInt8, into bytes: inout [UInt8]) {
+    bytes.append(contentsOf: "u00".utf8)
+    for nibble in [c >> 4, c & 15] { bytes.append(nibble < 10 ? 0x30 &+ nibble : 0x57 &+ nibble) }
   }
 }
