@@ -59,6 +59,10 @@ extension Dialog {
     begin("", name, number: nextCSeq(), branch, viaSentBy, transport, contact)
   }
 
+  /// Takes the number of our next request: for one that goes out again as a request of its own, with credentials
+  /// (§22.2).
+  public mutating func takeCSeq() -> UInt32 { nextCSeq() }
+
   /// The ACK of a 2xx (§13.2.2.4): CSeq number of the INVITE, a branch of its own. Credentials of the INVITE, if it had any,
   /// are the caller's to add, and so is an answer.
   public func ack(cseq: UInt32, branch: Token, viaSentBy: Bytes, transport: Transport) -> MessageWriter {

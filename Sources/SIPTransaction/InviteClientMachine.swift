@@ -180,6 +180,14 @@ public struct InviteClientMachine: ~Copyable {
     }
   }
 
+  /// The INVITE, until its final response.
+  public var request: [UInt8]? {
+    switch state {
+    case .calling(let request, _, _), .proceeding(let request, _): request
+    case .completed, .accepted, .terminated: nil
+    }
+  }
+
   public enum FailureAction {
     /// The first: ACK it, hand it to the TU, and linger for timer D; nil (reliable) is at once over.
     case complete(ack: [UInt8], timerD: Instant.Span?)

@@ -66,6 +66,14 @@ public struct NonInviteClientMachine: ~Copyable {
     }
   }
 
+  /// The request, until its final response.
+  public var request: [UInt8]? {
+    switch state {
+    case .trying(let request, _), .proceeding(let request): request
+    case .completed, .terminated: nil
+    }
+  }
+
   /// What the first sending takes: timer E (unreliable transports only) and timer F.
   public struct Start {
     public var timerE: Instant.Span?

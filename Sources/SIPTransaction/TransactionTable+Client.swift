@@ -119,11 +119,24 @@ extension TransactionTable {
     start(own, method: .cancel, bytes: bytes, flow: flow, now: now, wheel: &wheel)
   }
 
+  /// The request that was answered with 401 or 407, as it was sent, for the one that the TU sends in its place (§22.2).
+  /// Only while that response is worked off, and only once: a transaction that is over keeps no request.
+  public mutating func takeChallenged(_ id: ClientTransactionID) -> Outgoing? {
+    defer { challenged = nil }
+    return challenged?.id == id ? challenged?.request : nil
+  }
+
   mutating func receiveResponse(_ message: Message, now: Instant, wheel: inout TimerWheel) {
     guard let slot = client(of: message) else {
       counts.stray += 1
       events.append(.strayResponse(message))
       return
+    }
+    if message.status == 401 || message.status == 407, let flow = clients[slot].flow,
+      let request = clients[slot].machine.request
+    {
+      let id = ClientTransactionID(slot: slot, generation: clients.generation(of: slot))
+      challenged = (id, Outgoing(bytes: request, flow: flow))
     }
     if clients[slot].method == .invite {
       receiveInviteResponse(message, slot, now: now, wheel: &wheel)

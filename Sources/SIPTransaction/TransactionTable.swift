@@ -15,6 +15,8 @@ public struct TransactionTable: ~Copyable {
   /// To be sent, in order.
   public var outbox: [Outgoing] = []
   public internal(set) var counts = TransactionCounts()
+  /// The request that the last 401 or 407 answers, kept for `takeChallenged`.
+  var challenged: (id: ClientTransactionID, request: Outgoing)?
 
   let shard: UInt8
   let timers: TransactionTimers

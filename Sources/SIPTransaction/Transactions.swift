@@ -98,6 +98,17 @@ extension ClientMachine {
   }
 }
 
+extension ClientMachine {
+  /// What was sent, until its final response.
+  var request: [UInt8]? {
+    switch self {
+    case .invite(let machine): machine.request
+    case .nonInvite(let machine): machine.request
+    case .reserved: nil
+    }
+  }
+}
+
 /// A client transaction. A CANCEL is one of its own, found through its INVITE, whose branch it shares (§9.1).
 struct ClientTransaction: ~Copyable {
   var machine = ClientMachine.reserved

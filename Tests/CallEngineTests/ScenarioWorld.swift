@@ -36,9 +36,10 @@ final class World {
   init(
     _ script: String = World.plain, shards: Int = 1, seed: UInt64 = 1,
     conditions: SimulatedNetwork.Conditions = .perfect, open: [String] = [], trunks: [Trunk] = [],
-    users: [ServerNode.User]? = nil, configure: (inout EngineSettings) -> Void = { _ in }
+    users: [ServerNode.User]? = nil, on existing: SimulatedNetwork? = nil,
+    configure: (inout EngineSettings) -> Void = { _ in }
   ) {
-    network = SimulatedNetwork(seed: seed, conditions: conditions)
+    network = existing ?? SimulatedNetwork(seed: seed, conditions: conditions)
     server = ServerNode(
       script: script, shards: shards,
       users: users ?? (1000...1005).map { .init("\($0)", callerName: "Phone \($0)", callerNumber: "\($0)") },

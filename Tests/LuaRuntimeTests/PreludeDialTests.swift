@@ -47,6 +47,42 @@ import Testing
     ),
   ]
 
+  static let hunts: [(String, LuaValue)] = [
+    (
+      "hunt{'trunk/a/9', {'trunk/b/9', weight=3}, strategy='weighted'}",
+      list(
+        "hunt", [target("trunk/a/9"), target("trunk/b/9")],
+        ["strategy": "weighted", "weights": .array([1, 3])])
+    ),
+    (
+      "hunt{{'trunk/a/9', weight=0, timeout=5}, strategy='round_robin', failover_on={503}}",
+      list(
+        "hunt", [target("trunk/a/9", ["timeout": 5])],
+        ["strategy": "round_robin", "failover_on": .array([503]), "weights": .array([0])])
+    ),
+    (
+      "seq{hunt{{seq{'user/1', 'user/2'}, weight=2}, {'user/3', 'user/4', weight=5}, strategy='least_calls'}, 'user/5'}",
+      list(
+        "seq",
+        [
+          list(
+            "hunt",
+            [
+              list("seq", [target("user/1"), target("user/2")]),
+              list("parallel", [target("user/3"), target("user/4")]),
+            ], ["strategy": "least_calls", "weights": .array([2, 5])]),
+          target("user/5"),
+        ])
+    ),
+  ]
+
+  @Test("hunt{…} becomes a node with the weights of its members", arguments: hunts)
+  func hunt(targets: String, node: LuaValue) throws {
+    let run = try Telephone(invite: "return call:dial(\(targets))").invite(answers: [[.record(["ok": true])]])
+    #expect(run.failure == nil)
+    #expect(run.asked == [.init(op: "dial", args: [7, node, .array([])])])
+  }
+
   @Test("Targets become a tree", arguments: trees)
   func tree(targets: String, node: LuaValue) throws {
     let run = try Telephone(invite: "return call:dial(\(targets))").invite(answers: [[.record(["ok": true])]])
@@ -104,7 +140,7 @@ import Testing
     ("call:dial('1001')", "call:dial: \"1001\" is not a target"),
     ("call:dial('user:1001')", "call:dial: \"user:1001\" is not a target"),
     ("call:dial('trunk/alpha')", "call:dial: \"trunk/alpha\" names no number: \"trunk/NAME/NUMBER\""),
-    ("call:dial(1001)", "call:dial: a target is a string, a table or seq{…}, not 1001"),
+    ("call:dial(1001)", "call:dial: a target is a string, a table, seq{…} or hunt{…}, not 1001"),
     ("call:dial({})", "call:dial: a list without a target"),
     ("call:dial(seq{})", "call:dial: a seq without a target"),
     ("call:dial({'user/1', 'user/2', timeout=5})", "call:dial: option 'timeout' stands in a list of targets"),
@@ -118,7 +154,22 @@ import Testing
     ),
     ("call:dial(seq{'user/1', timeout=5})", "seq: unknown option 'timeout'"),
     ("call:dial(seq 'user/1')", "seq takes a list of targets, not \"user/1\""),
-    ("call:dial(hunt{'user/1'})", "hunt() comes with a later release"),
+    (
+      "call:dial(hunt{'user/1'})",
+      "hunt: strategy is \"weighted\", \"round_robin\" or \"least_calls\", and there is none"
+    ),
+    ("call:dial(hunt{strategy='weighted'})", "call:dial: a hunt without a target"),
+    (
+      "call:dial(hunt{'user/1', strategy='random'})",
+      "hunt: option 'strategy' must be \"weighted\", \"round_robin\" or \"least_calls\", not \"random\""
+    ),
+    ("call:dial(hunt{'user/1', wait=1})", "hunt: unknown option 'wait'"),
+    (
+      "call:dial(hunt{{'user/1', weight=-1}, strategy='weighted'})",
+      "call:dial: hunt: weight is an integer from 0 to 1000000, not -1"
+    ),
+    ("call:dial({'user/1', weight=2})", "call:dial: target: unknown option 'weight'"),
+    ("call:dial(hunt 'user/1')", "hunt takes a list of targets, not \"user/1\""),
     ("call:dial(call)", "call:dial: a call is no target"),
     ("local t = 'user/1' for _ = 1, 9 do t = {t, t} end call:dial(t)", "call:dial: targets nest deeper than 8"),
     ("local t = {} for i = 1, 65 do t[i] = 'user/1' end call:dial(t)", "call:dial: more than 64 targets"),

@@ -80,7 +80,7 @@ import Testing
       ("on.invite()", "dialplan.lua:1: on.invite takes a function, not nil"),
       ("on.invte(print)", "dialplan.lua:1: on has no handler 'invte' (did you mean 'invite'?)"),
       ("on.register(print)", "dialplan.lua:1: on.register comes with a later release"),
-      ("on.trunk(print)", "dialplan.lua:1: on.trunk comes with a later release"),
+      ("on.record(print)", "dialplan.lua:1: on.record comes with a later release"),
       ("function on.invite() end", "dialplan.lua:1: on.invite is called, not assigned"),
       ("on.timer(0, print)", "dialplan.lua:1: on.timer: its first argument must be a number of seconds, not 0"),
       ("on.timer(print)", "dialplan.lua:1: on.timer: its first argument must be a number of seconds, not a function"),

@@ -44,12 +44,16 @@ struct ConfigurationFaultTests {
       ),
       ("sip: {listen: [tls:127.0.0.1:5061]}", "n.yaml:1: sip.listen[1]: listening on tls comes with a later release"),
       (
-        "trunks:\n  - name: a\n    host: h\n    max_calls: 3",
-        "n.yaml:4: trunks[1].max_calls: a limit of calls on a trunk comes with a later release"
+        "trunks:\n  - name: a\n    host: h\n    contact_user: 4930",
+        "n.yaml:2: trunks[1]: contact_user needs register: true"
       ),
       (
-        "trunks: [{name: a, host: h, username: u, password: p}]",
-        "n.yaml:1: trunks[1].username: a trunk that asks for a password comes with a later release"
+        "trunks: [{name: a, host: h, realm: r}]",
+        "n.yaml:1: trunks[1]: auth_username and realm need a username and a password"
+      ),
+      (
+        "trunks: [{name: a, host: h, ping: 0.01}]",
+        "n.yaml:1: trunks[1].ping: at least half a second lies between two OPTIONS; 0: none are sent"
       ),
       (
         "trunks: [{name: a, host: h, transport: wss}]",

@@ -75,7 +75,9 @@ struct ConfigurationReaderTests {
       trunks:
         - {name: carrier, host: "203.0.113.5:5080", transport: tcp, username: null, ping: 0,
            context: inbound, sources: 203.0.113.5, max_calls: 0, calls_per_second: 0.0}
-        - {name: other, host: sip.example.net}
+        - {name: other, host: sip.example.net, username: "4930", password: s3cret, auth_username: a4930,
+           realm: example.net, register: true, expires: 600, contact_user: "+4930", down_after: 5, max_calls: 30,
+           calls_per_second: 2.5}
         - {name: six, host: "[2001:db8::1]:5060"}
       storage: {url: "sqlite:/var/lib/nightjar/nightjar.db"}
       records: {csv: cdr.csv, json: cdr.jsonl, keep_days: 0}
@@ -121,6 +123,18 @@ struct ConfigurationReaderTests {
     #expect(c.trunks.first?.ping == .zero)
     #expect(c.trunks.first?.sources.count == 1)
     #expect(c.trunks.last?.ping == .seconds(30 as Int64))
+    var other = ServerConfiguration.Trunk(name: "other", host: "sip.example.net")
+    other.username = "4930"
+    other.password = "s3cret"
+    other.authUsername = "a4930"
+    other.realm = "example.net"
+    other.register = true
+    other.expires = 600
+    other.contactUser = "+4930"
+    other.downAfter = 5
+    other.maxCalls = 30
+    other.callsPerSecond = 2.5
+    #expect(c.trunks[1] == other)
     #expect(c.storage.database == .file("/var/lib/nightjar/nightjar.db"))
     #expect(c.records.csv == "/etc/nightjar/cdr.csv")
     #expect(c.records.json == "/etc/nightjar/cdr.jsonl")

@@ -25,6 +25,12 @@ extension CallShard {
       }
     }
 
+    var use: LegUse?
+    if let trunk = admitted.trunk {
+      use = incomingPlace(trunk)
+      if use == nil { return reply(id, message, 503, cause: .noCircuitAvailable) }
+    }
+
     let (slot, slotGeneration) = calls.reserve()
     let (legSlot, legGeneration) = legs.reserve()
     let token = mint(slot: legSlot, generation: legGeneration)
@@ -37,6 +43,7 @@ extension CallShard {
       token: token, role: .caller, call: call, flow: message.flow, session: random.next())
     leg.serverInvite = id
     leg.remote = offer
+    leg.use = use
     if offer != nil { _ = leg.offers.receiveOffer() }
     call.caller = leg
     do {
@@ -44,6 +51,7 @@ extension CallShard {
     } catch {
       calls.release(slot)
       legs.release(legSlot)
+      use?.end()
       return reply(id, message, error.status, error.reason)
     }
     calls.fill(slot, call)

@@ -111,6 +111,7 @@ extension CallShard {
     forgetChange(leg)
     guard legs.get(leg.token.slot, leg.token.generation) === leg else { return }
     legs.remove(leg.token.slot, leg.token.generation)
+    leg.use?.end()
     let call = leg.call
     if leg.role == .callee {
       call.callees.removeAll { $0 === leg }
@@ -200,6 +201,7 @@ extension CallShard {
         afterACK(leg)
       }
     case 4: scriptTimer(token)
+    case 10: trunkTimer(token)
     case 14: if token.which == 0 { resolveTimedOut(token) } else { hopTimedOut(token) }
     default:
       taskTimer(token)

@@ -60,6 +60,9 @@ final class Leg {
   /// A BYE that waits for the ACK to our 2xx (RFC 3261 §15), with its Reason.
   var byeReason: Reason?
 
+  /// A trunk's leg, or one that a hunt counts.
+  var use: LegUse?
+
   // Of a callee's leg.
   var attempt: Int?
   var leaf: DialTree.Leaf?
@@ -128,6 +131,7 @@ struct SentInvite {
   var callID: Range<UInt32>
   /// In To, which has no more than it.
   var requestURI: Range<UInt32>
+  /// Above 1 where it went out again: with credentials, or with a longer session timer.
   var cseq: UInt32 = 1
 
   /// - Parameter flow: where it was sent.

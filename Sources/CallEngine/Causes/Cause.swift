@@ -22,6 +22,7 @@ public struct Cause: Hashable, Sendable {
   public static let redirection = Cause(value: 23)
   public static let exchangeRoutingError = Cause(value: 25)
   public static let normalUnspecified = Cause(value: 31)
+  public static let noCircuitAvailable = Cause(value: 34)
   public static let networkOutOfOrder = Cause(value: 38)
   public static let temporaryFailure = Cause(value: 41)
   public static let switchCongestion = Cause(value: 42)

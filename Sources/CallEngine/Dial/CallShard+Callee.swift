@@ -138,7 +138,8 @@ extension CallShard {
     for line in message.headers where !without.contains(line.name) {
       let start = writer.count
       switch line.name {
-      case .via, .contentLength: continue
+      // Credentials are for one request: who wants some again is answered again.
+      case .via, .contentLength, .authorization, .proxyAuthorization: continue
       case .cSeq:
         sent.cseq += 1
         writer.begin(.cSeq)
@@ -227,6 +228,7 @@ extension CallShard {
     var writer = dialog.ack(
       cseq: cseq, branch: mint(slot: CallShard.noSlot, generation: 0), viaSentBy: sentBy(of: dialog.flow),
       transport: dialog.flow.transport)
+    prove(leg, cseq, &writer)
     finish(&writer, sdp)
     table.sendAck(writer.bytes, flow: dialog.flow, of: id)
   }

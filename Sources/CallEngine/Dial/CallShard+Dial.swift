@@ -29,6 +29,9 @@ extension CallShard {
       case .cancel(let leaf):
         dial.delayed.removeAll { $0.leaf == leaf }
         if let leg = dial.ringing.first(where: { $0.leaf == leaf }) { lose(leg, call, dial, .elsewhere) }
+      case .order(let branch):
+        guard let (hunt, members) = dial.tree.hunt(at: branch) else { continue }
+        perform(dial.tree.ordered(branch, order(hunt, members)), call, dial)
       case .exhausted:
         exhausted(call, dial)
       }
@@ -82,6 +85,7 @@ extension CallShard {
   }
 
   private func ring(_ leaf: DialTree.Leaf, _ target: DialTarget, _ call: Call, _ dial: Dial) {
+    if isDown(target) { return fail(leaf, target, call, dial, status: 503, .networkOutOfOrder) }
     switch way(to: target) {
     case .known(let route): ring(leaf, target, route, call, dial)
     case .named(let uri, let query): locate(leaf, target, uri: uri, query, call, dial)
@@ -90,6 +94,12 @@ extension CallShard {
   }
 
   func ring(_ leaf: DialTree.Leaf, _ target: DialTarget, _ route: Route, _ call: Call, _ dial: Dial) {
+    let use: LegUse?
+    var route = route
+    switch place(for: target, &route) {
+    case .taken(let taken): use = taken
+    case .refused(let status, let cause): return fail(leaf, target, call, dial, status: status, cause)
+    }
     let attempt = attempt(at: target, uri: route.uri, route.flow, call)
     let (slot, generation) = legs.reserve()
     let leg = Leg(
@@ -97,14 +107,16 @@ extension CallShard {
       session: random.next())
     leg.attempt = attempt
     if case .binding = target.place { leg.isBinding = true }
+    leg.use = use
     leg.leaf = leaf
-    if !route.others.isEmpty { leg.hops = HopList(route.others) }
+    if !route.others.isEmpty { leg.hops = HopList(route.others, path: route.path) }
     guard let body = offer(to: leg, call, dial, codecs: target.codecs) else {
       // Without a port it is ours to say so; with one there is nothing left that this callee could be offered.
       let (status, cause): (Int, Cause) = leg.port == nil ? (503, .switchCongestion) : (488, .incompatibleDestination)
       leg.isCancelled = true
       releaseMedia(leg)
       legs.release(slot)
+      use?.end()
       return fail(leaf, target, call, dial, status: status, cause, attempt: attempt)
     }
     legs.fill(slot, leg)

@@ -26,6 +26,8 @@ struct DialTarget: Sendable {
   var isTrunk: Bool { if case .trunk = place { true } else { false } }
   var timeout: Instant.Span?
   var delay: Instant.Span?
+  /// What a hunt for the least calls counts this target's legs by; nil for a trunk, which counts its own.
+  var counted: [UInt8]?
 }
 
 struct DialOptions: Sendable {

@@ -1,5 +1,6 @@
-/// Which targets ring when: lists in parallel, `seq` one after the other, nested as the script wrote them. A machine
-/// without I/O: each event gives the actions that follow from it.
+/// Which targets ring when: lists in parallel, `seq` one after the other, `hunt` one after the other in an order that is
+/// asked for when its turn comes; nested as the script wrote them. A machine without I/O: each event gives the actions
+/// that follow from it.
 ///
 ///     start ──> ringing ──leaf answered──> answered   (every other leaf that rings is to be cancelled)
 ///                  │ all failed, or a 6xx
@@ -14,6 +15,12 @@ struct DialTree {
     case target(DialTarget)
     case parallel([Shape])
     case sequence([Shape], failover: FailoverRule?)
+    case hunt(Hunt, [Shape], failover: FailoverRule?)
+  }
+
+  /// A hunt that waits for its order.
+  struct Branch: Equatable {
+    fileprivate var index: Int
   }
 
   /// What ended an attempt without an answer.
@@ -30,6 +37,8 @@ struct DialTree {
   enum Action: Equatable {
     case start(Leaf)
     case cancel(Leaf)
+    /// `ordered` is to say in which order this hunt tries its targets.
+    case order(Branch)
     case exhausted
   }
 
@@ -37,6 +46,7 @@ struct DialTree {
     case leaf(DialTarget)
     case parallel
     case sequence(next: Int, FailoverRule?)
+    case hunt(Hunt, FailoverRule?)
   }
   private enum Progress { case waiting, ringing, failed, answered }
   private struct Node {
@@ -68,6 +78,9 @@ struct DialTree {
     case .sequence(let shapes, let rule):
       nodes.append(Node(kind: .sequence(next: 0, rule), parent: parent, children: []))
       for shape in shapes { nodes[index].children.append(add(shape, parent: index)) }
+    case .hunt(let hunt, let shapes, let rule):
+      nodes.append(Node(kind: .hunt(hunt, rule), parent: parent, children: []))
+      for shape in shapes { nodes[index].children.append(add(shape, parent: index)) }
     }
     return index
   }
@@ -90,6 +103,29 @@ struct DialTree {
     nodes[leaf.index].progress = .waiting
     var actions: [Action] = []
     begin(leaf.index, &actions)
+    return actions
+  }
+
+  /// A hunt and, for each of its members, the targets in it.
+  func hunt(at branch: Branch) -> (Hunt, [[DialTarget]])? {
+    guard case .hunt(let hunt, _) = nodes[branch.index].kind else { return nil }
+    return (hunt, nodes[branch.index].children.map(targets))
+  }
+
+  private func targets(below index: Int) -> [DialTarget] {
+    if case .leaf(let target) = nodes[index].kind { return [target] }
+    return nodes[index].children.flatMap(targets)
+  }
+
+  /// A hunt has its order, each member once: from here on it is a sequence.
+  mutating func ordered(_ branch: Branch, _ order: [Int]) -> [Action] {
+    guard !isOver, case .hunt(_, let rule) = nodes[branch.index].kind else { return [] }
+    let members = nodes[branch.index].children
+    precondition(order.sorted() == Array(members.indices), "an order has each member once")
+    nodes[branch.index].children = order.map { members[$0] }
+    nodes[branch.index].kind = .sequence(next: 0, rule)
+    var actions: [Action] = []
+    begin(branch.index, &actions)
     return actions
   }
 
@@ -156,6 +192,9 @@ struct DialTree {
       guard let first = nodes[index].children.first else { return end(index, &actions) }
       nodes[index].kind = .sequence(next: 1, rule)
       begin(first, &actions)
+    case .hunt:
+      if nodes[index].children.isEmpty { return end(index, &actions) }
+      actions.append(.order(Branch(index: index)))
     }
   }
 
@@ -165,7 +204,7 @@ struct DialTree {
     guard parent >= 0 else { return finish(&actions) }
     nodes[parent].failures += nodes[index].failures
     switch nodes[parent].kind {
-    case .leaf:
+    case .leaf, .hunt:
       return
     case .parallel:
       let live = nodes[parent].children.contains { nodes[$0].progress == .ringing || nodes[$0].progress == .waiting }

@@ -29,9 +29,22 @@ extension CallShard {
     if let name = value.asBytes { return target(name).map(DialTree.Shape.target) }
     let kind = value["kind"]
     if kind.equals("target") { return target(value).map(DialTree.Shape.target) }
+    if kind.equals("hunt") { return hunt(value) }
     guard let shapes = value["list"].asArray?.compactMap(shape) else { return nil }
     if kind.equals("parallel") { return .parallel(shapes) }
     return kind.equals("seq") ? .sequence(shapes, failover: rule(value)) : nil
+  }
+
+  private func hunt(_ value: LuaArgument) -> DialTree.Shape? {
+    guard let strategy = Hunt.Strategy(rawValue: value["strategy"].asString ?? ""),
+      let shapes = value["list"].asArray?.compactMap(shape), let weights = value["weights"].asArray,
+      weights.count == shapes.count
+    else { return nil }
+    let names = shapes.map { $0.huntKey }
+    let hunt = Hunt(
+      strategy: strategy, weights: weights.map { $0.asDouble ?? 1 },
+      key: Array(strategy.rawValue.utf8) + names.flatMap { [0] + $0 })
+    return .hunt(hunt, strategy == .leastCalls ? shapes.map { $0.counted() } : shapes, failover: rule(value))
   }
 
   /// A target without options of its own: `user/1001`, `trunk/alpha/4930123`, `sip:…`.

@@ -2,7 +2,7 @@ import LuaRuntime
 import NetCore
 import SIPTransaction
 
-// `on.timer` and `on.unload`: coroutines that belong to no call. They run once a server, so on the first shard only.
+// `on.timer`, `on.trunk` and `on.unload`: coroutines that belong to no call. They run once a server, so on the first shard only.
 extension CallShard {
   func readHandlers(of script: ScriptGeneration) {
     guard shard == 0, case .finished(let values) = script.vm.start(entry: "handlers", args: [], group: 0).1 else {
@@ -12,6 +12,7 @@ extension CallShard {
       switch handler["name"].asString {
       case "timer": script.timers.append(handler["seconds"].asDouble ?? 60)
       case "unload": script.hasUnload = true
+      case "trunk": script.hasTrunk = true
       default: break
       }
     }

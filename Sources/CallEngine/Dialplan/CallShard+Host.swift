@@ -22,6 +22,12 @@ extension CallShard {
     case .kv_get, .kv_set, .kv_incr, .kv_cas, .kv_delete:
       return .values(KeyValueOperations.perform(operation, arguments, services.keyValue, services.wallClock()))
     case .spawn: return spawn(arguments, script)
+    case .trunk_get:
+      writeTrunk(arguments[0].asString ?? "", into: reply)
+      return .written
+    case .trunk_list:
+      writeTrunks(into: reply)
+      return .written
     default: break
     }
     guard let call = call(arguments[0]) else {

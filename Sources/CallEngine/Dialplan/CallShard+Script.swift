@@ -157,7 +157,7 @@ extension CallShard {
       call.mainTask = nil
       if call.hangup == nil, failure == nil { scriptEnded(call) }
     case .hook: nextHook(call)
-    case .spawned, .timer, .unload: break
+    case .spawned, .timer, .unload, .trunk: break
     }
     checkRelease(call)
   }

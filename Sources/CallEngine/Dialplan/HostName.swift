@@ -7,6 +7,7 @@ enum HostName: UInt8, CaseIterable, Sendable {
   case ok, status, cause, cause_name, by, reason, ended_by, answered_by, setup_ms, ring_ms, duration, attempts
   case target, provisional, early_media, ms
   case kind, side, message
+  case name, up, calls, registered, rtt, max_calls, expires, problem
   case remote, timeout, caller, callee, system, hangup, udp, tcp
 
   /// In the order of their numbers, as `LuaVM` wants them.

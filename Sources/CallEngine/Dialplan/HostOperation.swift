@@ -3,7 +3,7 @@ public enum HostOperation: Int32, CaseIterable, Sendable {
   // Answered at once.
   case field, header_get, header_all, header_set, header_add, header_remove, var_set
   case kv_get, kv_set, kv_incr, kv_cas, kv_delete
-  case log, now, uuid, on_hangup, spawn
+  case log, now, uuid, on_hangup, spawn, trunk_get, trunk_list
   // Waiting verbs: the coroutine yields, the engine resumes it.
   case ring, progress, answer, dial, reject, hangup, play, tone, echo, wait, sleep
 

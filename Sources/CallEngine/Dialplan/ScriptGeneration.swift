@@ -15,6 +15,7 @@ final class ScriptGeneration {
   /// `on.timer` functions, by their index less one, in seconds.
   var timers: [Double] = []
   var hasUnload = false
+  var hasTrunk = false
   /// Names a group in the VM for each detached coroutine; calls' handles never have the top bit.
   private var lastGroup: UInt64 = 1 << 63
 
@@ -47,6 +48,7 @@ final class ScriptTask {
     case spawned
     case timer(Int)
     case unload
+    case trunk
   }
   enum Waiting: Equatable {
     case nothing

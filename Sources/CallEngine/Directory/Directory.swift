@@ -66,7 +66,7 @@ public struct AccessRule: Sendable {
 }
 
 /// A carrier, or another exchange.
-public struct Trunk: Sendable {
+public struct Trunk: Sendable, Equatable {
   public var name: String
   /// Where requests go, of a trunk whose host is an address. Nil: a name, which is looked up when it is called (RFC 3263).
   public var destination: Endpoint?
@@ -77,9 +77,12 @@ public struct Trunk: Sendable {
   public var isTransportFixed = true
   public var context: String
   public var sources: [SourceNetwork]
+  /// Registration, pings, limits.
+  public var plan: TrunkPlan
 
   public init(
-    name: String, destination: Endpoint?, host: String, transport: Transport, context: String, sources: [SourceNetwork]
+    name: String, destination: Endpoint?, host: String, transport: Transport, context: String,
+    sources: [SourceNetwork], plan: TrunkPlan = TrunkPlan()
   ) {
     self.name = name
     self.destination = destination
@@ -87,6 +90,7 @@ public struct Trunk: Sendable {
     self.transport = transport
     self.context = context
     self.sources = sources
+    self.plan = plan
   }
 }
 
@@ -95,6 +99,8 @@ public final class Directory: Sendable {
   private let users: OctetTable<UserAccount>
   public let access: [AccessRule]
   public let trunks: [Trunk]
+  /// Some trunk knows us by a registration of ours.
+  let hasRegistrations: Bool
 
   public init(users: [UserAccount], access: [AccessRule] = [], trunks: [Trunk] = []) {
     var table = OctetTable<UserAccount>()
@@ -102,6 +108,7 @@ public final class Directory: Sendable {
     self.users = table
     self.access = access
     self.trunks = trunks
+    hasRegistrations = trunks.contains { $0.plan.registration != nil }
   }
 
   /// By the octets of a name, as a message has them.

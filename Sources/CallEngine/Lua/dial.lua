@@ -1,5 +1,5 @@
 -- call:dial. Targets as people write them become a tree that the host walks: a string, {kind="target", target=, …},
--- {kind="parallel", list=} or {kind="seq", list=, failover_on=}.
+-- {kind="parallel", list=}, {kind="seq", list=, failover_on=} or {kind="hunt", list=, weights=, strategy=, failover_on=}.
 
 local type, sub, ask, DIAL = type, string.sub, ask, OP.dial
 local call_handle, check_options, with_parts = call_handle, check_options, with_parts
@@ -7,12 +7,20 @@ local DEEPEST, MOST = 8, 64
 local PREFIXES = { user = 1, trunk = 1, sip = 1, sips = 1 }
 local seq_type = { __name = "seq", __metatable = "seq" }
 
-define("seq", function(list)
-  if type(list) ~= "table" then failf("seq takes a list of targets, not %s", shown(list)) end
-  local copy = {}
-  for key, value in next, list do copy[key] = value end
-  return setmetatable({ list = copy }, seq_type)
-end)
+local hunt_type = { __name = "hunt", __metatable = "hunt" }
+
+-- seq{…} and hunt{…}: a list that says what it is.
+local function listing(name, metatable)
+  return function(list)
+    if type(list) ~= "table" then failf("%s takes a list of targets, not %s", name, shown(list)) end
+    local copy = {}
+    for key, value in next, list do copy[key] = value end
+    return setmetatable({ list = copy }, metatable)
+  end
+end
+
+define("seq", listing("seq", seq_type))
+define("hunt", listing("hunt", hunt_type))
 
 local function text_target(text)
   if sub(text, 1, 5) == "user/" or sub(text, 1, 4) == "sip:" then return text end
@@ -33,7 +41,7 @@ local tree
 local function branch(list, kind, depth, count)
   local nodes = {}
   for i = 1, #list do nodes[i] = tree(list[i], depth + 1, count) end
-  if #nodes == 0 then failf("call:dial: %s without a target", kind == "seq" and "a seq" or "a list") end
+  if #nodes == 0 then failf("call:dial: %s without a target", kind == "parallel" and "a list" or "a " .. kind) end
   if #nodes == 1 and kind == "parallel" then return nodes[1] end
   return { kind = kind, list = nodes }
 end
@@ -45,6 +53,32 @@ local function has_names(t)
   return false
 end
 
+-- A member of a hunt and its weight: { "trunk/alpha/100", weight = 3, timeout = 20 }, or { seq{…}, weight = 2 }.
+local function weighed(member)
+  if type(member) ~= "table" or getmetatable(member) then return member, 1 end
+  local weight = rawget(member, "weight")
+  if weight == nil then return member, 1 end
+  if math.type(weight) ~= "integer" or weight < 0 or weight > 1000000 then
+    failf("call:dial: hunt: weight is an integer from 0 to 1000000, not %s", shown(weight))
+  end
+  local rest = {}
+  for key, value in next, member do
+    if key ~= "weight" then rest[key] = value end
+  end
+  if #rest == 1 and not has_names(rest) then return rest[1], weight end
+  return rest, weight
+end
+
+local function hunt_node(list, depth, count)
+  local members, weights = {}, {}
+  for i = 1, #list do members[i], weights[i] = weighed(list[i]) end
+  local node = branch(members, "hunt", depth, count)
+  for key, value in next, check_options(list, schema.hunt, "hunt", true) do node[key] = value end
+  if not node.strategy then fail('hunt: strategy is "weighted", "round_robin" or "least_calls", and there is none') end
+  node.weights = weights
+  return node
+end
+
 tree = function(targets, depth, count)
   if depth > DEEPEST then failf("call:dial: targets nest deeper than %d", DEEPEST) end
   if type(targets) == "string" then
@@ -53,13 +87,14 @@ tree = function(targets, depth, count)
     return text_target(targets)
   end
   if type(targets) ~= "table" then
-    failf("call:dial: a target is a string, a table or seq{…}, not %s", shown(targets))
+    failf("call:dial: a target is a string, a table, seq{…} or hunt{…}, not %s", shown(targets))
   end
   if getmetatable(targets) == "seq" then
     local node = branch(targets.list, "seq", depth, count)
     for key, value in next, check_options(targets.list, schema.seq, "seq", true) do node[key] = value end
     return node
   end
+  if getmetatable(targets) == "hunt" then return hunt_node(targets.list, depth, count) end
   if getmetatable(targets) == "call" then fail("call:dial: a call is no target") end
   if not has_names(targets) then return branch(targets, "parallel", depth, count) end
   -- { "user/1001", timeout = 5 }: one target with options of its own

@@ -19,7 +19,9 @@ local function register(name)
   end
 end
 
-local handlers = { invite = register("invite"), load = register("load"), unload = register("unload") }
+local handlers = {
+  invite = register("invite"), load = register("load"), unload = register("unload"), trunk = register("trunk"),
+}
 
 function handlers.timer(seconds, fn)
   if type(seconds) ~= "number" or not (seconds > 0 and seconds <= 7 * 24 * 3600) then
@@ -55,6 +57,10 @@ entry("invite", function(h, number)
 end)
 entry("load", function(generation) run("load", generation) end)
 entry("unload", function(generation) run("unload", generation) end)
+entry("trunk", function(name, up)
+  local handler = registered.trunk
+  if handler then handler.fn(name, up) end
+end)
 entry("timer", function(index)
   local timer = timers[index]
   if timer then timer.fn() end

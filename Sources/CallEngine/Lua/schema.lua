@@ -127,6 +127,13 @@ schema = {
     { "failover_on", "statuses", "what makes it go on to the next target" },
     { "stop_on", "statuses", "what ends it at once" },
   },
+  hunt = {
+    {
+      "strategy", "string", "whose turn it is", values = { "weighted", "round_robin", "least_calls" },
+    },
+    { "failover_on", "statuses", "what makes it go on to the next target" },
+    { "stop_on", "statuses", "what ends it at once" },
+  },
 
   spawn = { { "detached", "boolean", "outlives the call", later = true } },
 
@@ -147,10 +154,11 @@ schema = {
   handlers = {
     invite = "fn(call): a new call", load = "fn(generation): the script is in force",
     unload = "fn(generation): the script is retired", timer = "(seconds, fn): again and again",
+    trunk = "fn(name, up): a trunk went down or came up",
   },
-  later_handlers = { register = 1, message = 1, options = 1, subscribe = 1, refer = 1, record = 1, trunk = 1 },
+  later_handlers = { register = 1, message = 1, options = 1, subscribe = 1, refer = 1, record = 1 },
   later_services = {
-    http = 1, sql = 1, registrar = 1, trunks = 1, route = 1, users = 1, originate = 1, all = 1, race = 1, hunt = 1,
-    metrics = 1, base64 = 1, hmac = 1,
+    http = 1, sql = 1, registrar = 1, route = 1, users = 1, originate = 1, all = 1, race = 1, metrics = 1,
+    base64 = 1, hmac = 1,
   },
 }

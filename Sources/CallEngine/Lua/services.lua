@@ -1,4 +1,4 @@
--- kv, log, now, uuid, json; and the services of the language that are still to come.
+-- kv, log, trunks, now, uuid, json; and the services of the language that are still to come.
 
 local function check_key(key, what)
   if type(key) ~= "string" or key == "" or #key > 512 then
@@ -65,6 +65,15 @@ for _, level in ipairs { "debug", "info", "warn", "error" } do
   end
 end
 
+local trunks = {}
+
+function trunks.get(name)
+  if type(name) ~= "string" then failf("trunks.get: a trunk's name is a string, not %s", shown(name)) end
+  return (host(OP.trunk_get, name))
+end
+
+function trunks.list() return (host(OP.trunk_list)) end
+
 -- A table of functions: what is not in it raises and names the nearest.
 local function service(name, functions)
   define(name, setmetatable({}, {
@@ -85,6 +94,7 @@ end
 service("kv", kv)
 service("log", log)
 service("json", json_service)
+service("trunks", trunks)
 define("now", function() return (host(OP.now)) end)
 define("uuid", function() return (host(OP.uuid)) end)
 

@@ -108,6 +108,7 @@ extension CallShard {
 
   private func response(_ id: ClientTransactionID, _ message: Message) {
     guard Int(id.slot) < owners.count else { return }
+    if message.status == 401 || message.status == 407, answersChallenge(id, message) { return }
     let owner = owners[Int(id.slot)]
     switch owner {
     case .none: return

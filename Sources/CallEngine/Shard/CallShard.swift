@@ -21,6 +21,8 @@ public final class CallShard {
   var tasks = Slab<ScriptTask>()
   /// Who waits for the response to a request of ours, by the slot of its transaction.
   var owners: [RequestOwner] = []
+  /// Trunks that are registered with or pinged; the first shard's work.
+  var trunkKeepers = Slab<TrunkKeeper>()
   /// The leg of a pending INVITE, by the slot of its server transaction, for CANCEL.
   var pendingInvites: [LegName] = []
 
@@ -63,6 +65,7 @@ public final class CallShard {
     var system = SystemRandomNumberGenerator()
     random = TokenMint(key: (system.next(), system.next()))
     adopt(generation)
+    keepTrunks()
   }
 
   // MARK: inputs
@@ -82,10 +85,13 @@ public final class CallShard {
       for event in events { media(event) }
     case .adopt(let generation):
       adopt(generation)
+      keepTrunks()
     case .directory(let directory):
       self.directory = directory
+      keepTrunks()
     case .drain(let drained):
       draining = drained
+      leaveTrunks()
       checkDrained()
     case .hangUpAll:
       for call in calls.elements { hangUp(call, .init(side: .system, status: 503, cause: .normalUnspecified)) }
@@ -209,7 +215,7 @@ public final class CallShard {
   }
 
   func checkDrained() {
-    if calls.count == 0, let drained = draining {
+    if calls.count == 0, !isLeavingTrunks, let drained = draining {
       draining = nil
       isDrained = true
       drained()

@@ -14,6 +14,8 @@ public struct EngineServices: Sendable {
   public var media: any MediaGateway
   public var counters: EngineCounters
   public var trace: TraceHub
+  public let trunks = TrunkTable()
+  public let hunts = HuntTable()
   /// Where names lead (RFC 3263); answers come as `ShardInput.resolved`.
   public var hops: HopTable
   /// The other shards' mailboxes.

@@ -90,8 +90,19 @@ extension ConfigurationReader {
       }
       section.readOptional("username", into: &trunk.username) { $0.nonEmptyText() }
       section.readOptional("password", into: &trunk.password) { $0.nonEmptyText() }
+      section.readOptional("auth_username", into: &trunk.authUsername) { $0.nonEmptyText() }
+      section.readOptional("realm", into: &trunk.realm) { $0.nonEmptyText() }
       section.read("register", into: &trunk.register) { $0.boolean() }
-      section.read("ping", into: &trunk.ping) { $0.span() }
+      section.read("expires", into: &trunk.expires) { $0.integer(in: 60...86400) }
+      section.readOptional("contact_user", into: &trunk.contactUser) { $0.nonEmptyText() }
+      section.read("ping", into: &trunk.ping) { value in
+        guard let span = value.span() else { return nil }
+        if span > .zero, span < .milliseconds(500) {
+          value.fail("at least half a second lies between two OPTIONS; 0: none are sent")
+        }
+        return span
+      }
+      section.read("down_after", into: &trunk.downAfter) { $0.integer(in: 1...100) }
       section.read("context", into: &trunk.context) { $0.name("context") }
       section.read("sources", into: &trunk.sources) { $0.networks() }
       section.read("max_calls", into: &trunk.maxCalls) { $0.integer(in: 0...1_000_000) }
@@ -100,13 +111,13 @@ extension ConfigurationReader {
         section.place.fail("username and password belong together: give both or neither")
       }
       if trunk.register, trunk.username == nil { section.place.fail("register needs a username and a password") }
+      if trunk.username == nil, trunk.authUsername ?? trunk.realm != nil {
+        section.place.fail("auth_username and realm need a username and a password")
+      }
+      if !trunk.register, trunk.contactUser != nil { section.place.fail("contact_user needs register: true") }
       section.later(
         "transport", unless: isServed(trunk.transport ?? .udp),
         "a trunk over \(trunk.transport?.parameterName ?? "")")
-      section.later("username", unless: trunk.username == nil, "a trunk that asks for a password")
-      section.later("register", unless: !trunk.register, "registering with a trunk")
-      section.later("max_calls", unless: trunk.maxCalls == 0, "a limit of calls on a trunk")
-      section.later("calls_per_second", unless: trunk.callsPerSecond == 0, "a limit of calls on a trunk")
       guard let name, host != nil else { return nil }
       if !names.insert(name).inserted { section.place.fail("a second trunk named \"\(name)\"") }
       return trunk

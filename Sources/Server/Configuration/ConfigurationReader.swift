@@ -46,13 +46,18 @@ import Yams
 /// | `trunks[].name` | text | required | as in `trunk/NAME/NUMBER` |
 /// | `trunks[].host` | `HOST` or `HOST:PORT` | required | |
 /// | `trunks[].transport` | udp, tcp; tls, ws, wss † | null | UDP for an address, for a name what DNS says |
-/// | `trunks[].username`, `.password` | text | null | both or neither † |
-/// | `trunks[].register` | truth value | false | needs a username † |
+/// | `trunks[].username`, `.password` | text | null | both or neither |
+/// | `trunks[].auth_username` | text | the username | of the credentials |
+/// | `trunks[].realm` | text | null | the only one that gets the credentials; null: the first that the host asks for |
+/// | `trunks[].register` | truth value | false | needs a username |
+/// | `trunks[].expires` | seconds, 60…86400 | 3600 | that a registration asks for |
+/// | `trunks[].contact_user` | text | the username | of the Contact that is registered |
 /// | `trunks[].ping` | seconds | 30 | between two OPTIONS; 0: none |
+/// | `trunks[].down_after` | 1…100 | 2 | OPTIONS in a row without an answer |
 /// | `trunks[].context` | text | `public` | of the calls that come from it |
 /// | `trunks[].sources` | address or CIDR, or a list | `[]` | where its calls come from; matched before `access` |
-/// | `trunks[].max_calls` | number | 0 | 0: no limit † |
-/// | `trunks[].calls_per_second` | number | 0 | 0: no limit † |
+/// | `trunks[].max_calls` | number | 0 | both directions; 0: no limit |
+/// | `trunks[].calls_per_second` | number | 0 | to it; 0: no limit |
 /// | `storage.url` | `sqlite:PATH` | `sqlite:data/nightjar.db` | `sqlite::memory:` keeps nothing |
 /// | `records.csv`, `records.json` | path | null | files beside the database: CSV, JSON lines |
 /// | `records.keep_days` | 0…36500 | 90 | 0: for ever |

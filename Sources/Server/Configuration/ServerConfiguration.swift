@@ -167,11 +167,21 @@ extension ServerConfiguration {
     public var port: UInt16?
     /// Nil: UDP for an address, what NAPTR says for a name.
     public var transport: Transport?
+    /// Of the address of record, and of the credentials unless `authUsername` is another.
     public var username: String?
     public var password: String?
+    public var authUsername: String?
+    /// The only realm that gets the credentials; nil: the first that the host asks for.
+    public var realm: String?
     public var register = false
+    /// Seconds that a registration asks for.
+    public var expires = 3600
+    /// User part of the Contact that is registered; nil: `username`.
+    public var contactUser: String?
     /// Between two OPTIONS; zero: none are sent.
     public var ping = Instant.Span.seconds(30 as Int64)
+    /// OPTIONS in a row that must fail before the trunk is down.
+    public var downAfter = 2
     public var context = "public"
     /// Whom a call of this trunk may come from.
     public var sources: [SourceNetwork] = []

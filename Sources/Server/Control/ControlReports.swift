@@ -93,7 +93,20 @@ public struct TrunkReport: Sendable, Codable, Equatable {
   /// Nil: it is not pinged.
   public var up: Bool?
   public var roundTripMilliseconds: Double?
+  /// That ring or talk now, both directions.
   public var calls: Int
+  /// 0: no limit.
+  public var maxCalls = 0
+  /// Since the start: from it, to it, and those that a limit or its being down kept from it.
+  public var callsIn = 0
+  public var callsOut = 0
+  public var callsRefused = 0
+  /// Nil: we do not register there.
+  public var registered: Bool?
+  /// Seconds.
+  public var registrationExpiresIn: Int?
+  /// What went wrong last, until it goes well.
+  public var problem: String?
 
   public init(
     name: String, host: String, transport: String, context: String, up: Bool? = nil,

@@ -57,10 +57,24 @@ enum EnginePlan {
       var one = Trunk(
         name: trunk.name, destination: ip.map { Endpoint($0, trunk.port ?? transport.defaultPort) },
         host: trunk.port.map { "\(host):\($0)" } ?? host, transport: transport, context: trunk.context,
-        sources: trunk.sources)
+        sources: trunk.sources, plan: plan(trunk))
       one.isTransportFixed = trunk.transport != nil
       trunks.append(one)
     }
     return Directory(users: accounts, access: access, trunks: trunks)
+  }
+
+  private static func plan(_ trunk: ServerConfiguration.Trunk) -> TrunkPlan {
+    var plan = TrunkPlan()
+    plan.ping = trunk.ping
+    plan.downAfter = trunk.downAfter
+    plan.maxCalls = trunk.maxCalls
+    plan.callsPerSecond = trunk.callsPerSecond
+    guard let user = trunk.username, let password = trunk.password else { return plan }
+    plan.credentials = TrunkCredentials(user: trunk.authUsername ?? user, password: password, realm: trunk.realm)
+    if trunk.register {
+      plan.registration = TrunkRegistrationPlan(user: user, contactUser: trunk.contactUser, expires: trunk.expires)
+    }
+    return plan
   }
 }

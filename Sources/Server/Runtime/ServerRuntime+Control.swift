@@ -14,7 +14,7 @@ extension ServerRuntime: ControlTarget {
     case .status: return .status(await status())
     case .calls: return .calls(await calls())
     case .registrations: return .registrations(registrations())
-    case .trunks: return .trunks(await trunks())
+    case .trunks: return .trunks(trunks())
     case .generations: return .generations(await generations())
     case .reload: return ControlReply(message: try await reload())
     case .hangup(let id):
@@ -76,10 +76,24 @@ extension ServerRuntime: ControlTarget {
     }
   }
 
-  private func trunks() async -> [TrunkReport] {
-    state.withLock { $0.directory }.trunks.map { trunk in
-      TrunkReport(
-        name: trunk.name, host: trunk.host, transport: trunk.transport.parameterName, context: trunk.context)
+  private func trunks() -> [TrunkReport] {
+    let now = services.wallClock()
+    return state.withLock { $0.directory }.trunks.map { trunk in
+      let status = services.trunks.status(of: trunk.name).current
+      var report = TrunkReport(
+        name: trunk.name, host: trunk.host, transport: trunk.transport.parameterName, context: trunk.context,
+        up: trunk.plan.ping > .zero ? status.isUp : nil,
+        roundTripMilliseconds: status.roundTrip.map { ($0.seconds * 10_000).rounded() / 10 }, calls: status.calls)
+      report.maxCalls = trunk.plan.maxCalls
+      report.callsIn = status.totalIncoming
+      report.callsOut = status.totalOutgoing
+      report.callsRefused = status.refused
+      report.problem = status.problem
+      if trunk.plan.registration != nil {
+        report.registered = status.isRegistered(atMilliseconds: now)
+        report.registrationExpiresIn = status.registeredUntil.map { Int(max(0, $0 - now) / 1000) }
+      }
+      return report
     }
   }
 
