@@ -17,8 +17,7 @@ let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let posix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let ssl: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
-let http: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
-let webSocket: Target.Dependency = .product(name: "NIOWebSocket", package: "swift-nio")
+let tls: Target.Dependency = .product(name: "NIOTLS", package: "swift-nio")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 
@@ -33,12 +32,16 @@ let tests: [Target] = [
     swiftSettings: strict),
   .testTarget(name: "NextHopTests", dependencies: ["NetCore", "SIPMessage", "NextHop"], swiftSettings: strict),
   .testTarget(name: "DNSClientTests", dependencies: ["NetCore", "NextHop", "DNSClient"], swiftSettings: base),
+  .testTarget(name: "LuaSyntaxTests", dependencies: ["LuaSyntax"], swiftSettings: strict),
+  .testTarget(
+    name: "DialplanCheckTests", dependencies: ["LuaSyntax", "DialplanCheck"], swiftSettings: strict),
   .testTarget(name: "LuaRuntimeTests", dependencies: ["CLuaBridge", "LuaRuntime"], swiftSettings: base),
   .testTarget(name: "MediaTests", dependencies: ["NetCore", "CNet", "CSndfile", "Media"], swiftSettings: base),
   .testTarget(
     name: "CallEngineTests",
     dependencies: [
-      "NetCore", "SIPMessage", "SDP", "SIPDigest", "SIPTransaction", "SIPDialog", "NextHop", "LuaRuntime", "Media",
+      "NetCore", "SIPMessage", "SDP", "SIPDigest", "SIPTransaction", "SIPDialog", "NextHop", "LuaRuntime",
+      "DialplanCheck", "Media",
       "CallEngine", "TestSupport", log,
     ], swiftSettings: strict),
   .testTarget(
@@ -80,6 +83,8 @@ let package = Package(
     .target(name: "NetCore", swiftSettings: strict),
     .target(name: "SIPMessage", dependencies: ["NetCore"], swiftSettings: strict),
     .target(name: "SDP", dependencies: ["NetCore"], swiftSettings: strict),
+    .target(name: "LuaSyntax", swiftSettings: strict),
+    .target(name: "DialplanCheck", dependencies: ["LuaSyntax"], swiftSettings: strict),
     .target(name: "SIPDigest", dependencies: ["NetCore", "SIPMessage", crypto], swiftSettings: strict),
     .target(name: "SIPTransaction", dependencies: ["NetCore", "SIPMessage"], swiftSettings: strict),
     .target(name: "SIPDialog", dependencies: ["NetCore", "SIPMessage", "SDP"], swiftSettings: strict),
@@ -90,12 +95,13 @@ let package = Package(
     .target(
       name: "CallEngine",
       dependencies: [
-        "NetCore", "SIPMessage", "SDP", "SIPDigest", "SIPTransaction", "SIPDialog", "NextHop", "LuaRuntime", "Media",
+        "NetCore", "SIPMessage", "SDP", "SIPDigest", "SIPTransaction", "SIPDialog", "NextHop", "LuaRuntime",
+        "DialplanCheck", "Media",
         log,
       ],
       resources: [.embedInCode("Lua")], swiftSettings: strict),
     .target(
-      name: "SIPTransport", dependencies: ["NetCore", "SIPMessage", nio, posix, ssl, http, webSocket, log],
+      name: "SIPTransport", dependencies: ["NetCore", "SIPMessage", nio, posix, tls, ssl, crypto, log],
       swiftSettings: strict),
     .target(
       name: "Storage",
@@ -107,7 +113,8 @@ let package = Package(
     .target(
       name: "Server",
       dependencies: [
-        "NetCore", "SIPMessage", "SIPDigest", "SIPTransaction", "LuaRuntime", "Media", "CallEngine", "SIPTransport",
+        "NetCore", "SIPMessage", "SIPDigest", "SIPTransaction", "LuaRuntime", "DialplanCheck", "Media", "CallEngine",
+        "SIPTransport",
         "NextHop", "DNSClient", "Storage", "Yams", nio, posix, log, lifecycle,
       ], swiftSettings: strict),
     .executableTarget(

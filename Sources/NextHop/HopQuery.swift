@@ -117,15 +117,3 @@ public struct HopQuery: Hashable, Sendable {
     }
   }
 }
-
-extension Transport {
-  /// RFC 3261 §19.1.2, RFC 7118 §5.3.
-  public var defaultPort: UInt16 {
-    switch self {
-    case .udp, .tcp: 5060
-    case .tls: 5061
-    case .ws: 80
-    case .wss: 443
-    }
-  }
-}

@@ -22,6 +22,14 @@ public struct Dialog: Sendable {
   public var remoteTarget: Bytes { head.target }
   /// Established by a request to a `sips:` URI over TLS (§12.1.1).
   public let isSecure: Bool
+  /// Our Contact must be a SIPS URI: of a sips dialog, and of one whose first request had sips in its top Record-Route or,
+  /// without any, in its Contact (§12.1.1). Only where there is TLS below.
+  public var wantsSecureContact: Bool {
+    guard flow.transport.isSecure else { return false }
+    if isSecure || role == .uac { return isSecure }
+    guard let top = routeSet.first else { return remoteTarget.starts(with: "sips:".utf8) }
+    return (try? NameAddress(parsing: top))?.uri.scheme == .sips
+  }
   /// Where the peer was last heard. For a phone behind a NAT this, and not its Contact, is where requests go.
   public var flow: Flow
 
@@ -188,15 +196,5 @@ public struct Dialog: Sendable {
     guard role == .uac, let response, let routes = try? Dialog.routes(of: response) else { return }
     routeSet = routes.reversed()
     applyRoutes((try? Dialog.target(in: response)) ?? remoteTarget)
-  }
-}
-
-extension Transport {
-  /// TLS underneath.
-  var isSecure: Bool {
-    switch self {
-    case .tls, .wss: true
-    case .udp, .tcp, .ws: false
-    }
   }
 }

@@ -51,7 +51,7 @@ extension Flow {
   /// Whether what was sent on this flow is lost with `failed`. A stream that was not open yet has no connection id; it
   /// goes by its peer, as does a failure that names none.
   func isLost(with failed: Flow) -> Bool {
-    transport == failed.transport && remote == failed.remote
+    transport == failed.transport && remote == failed.remote && peer == failed.peer
       && (connection == 0 || failed.connection == 0 || connection == failed.connection)
   }
 }

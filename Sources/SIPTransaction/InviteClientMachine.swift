@@ -48,7 +48,7 @@ public struct InviteClientMachine: ~Copyable {
   public enum Phase: UInt8, Sendable, CaseIterable { case calling, proceeding, completed, accepted, terminated }
 
   private var state: State
-  private let reliable: Bool
+  private var reliable: Bool
 
   /// - Parameter request: the INVITE as it is sent, with one Via: ours.
   public init(request: [UInt8], reliable: Bool, timers: TransactionTimers) {
@@ -74,6 +74,18 @@ public struct InviteClientMachine: ~Copyable {
 
   public func start(_ timers: TransactionTimers) -> Start {
     Start(timerA: reliable ? nil : timers.t1, timerB: timers.giveUp)
+  }
+
+  /// The stream that carried the INVITE is gone before anything was heard: it starts anew over UDP, in its UDP form
+  /// (§18.1.1). Nil where it is too late for that.
+  mutating func fallBack(to request: [UInt8], _ timers: TransactionTimers) -> Start? {
+    switch state {
+    case .calling(_, _, let cancel):
+      reliable = false
+      state = .calling(request: request, interval: timers.t1, cancel: cancel)
+      return start(timers)
+    case .proceeding, .completed, .accepted, .terminated: return nil
+    }
   }
 
   public enum TimerAAction {

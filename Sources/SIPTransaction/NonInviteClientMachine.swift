@@ -50,7 +50,7 @@ public struct NonInviteClientMachine: ~Copyable {
   public enum Phase: UInt8, Sendable, CaseIterable { case trying, proceeding, completed, terminated }
 
   private var state: State
-  private let reliable: Bool
+  private var reliable: Bool
 
   public init(request: [UInt8], reliable: Bool, timers: TransactionTimers) {
     state = .trying(request: request, interval: timers.t1)
@@ -82,6 +82,18 @@ public struct NonInviteClientMachine: ~Copyable {
 
   public func start(_ timers: TransactionTimers) -> Start {
     Start(timerE: reliable ? nil : timers.t1, timerF: timers.giveUp)
+  }
+
+  /// The stream that carried the request is gone before anything was heard: it starts anew over UDP, in its UDP form
+  /// (§18.1.1). Nil where it is too late for that.
+  mutating func fallBack(to request: [UInt8], _ timers: TransactionTimers) -> Start? {
+    switch phase {
+    case .trying:
+      reliable = false
+      state = .trying(request: request, interval: timers.t1)
+      return start(timers)
+    case .proceeding, .completed, .terminated: return nil
+    }
   }
 
   public enum TimerEAction {

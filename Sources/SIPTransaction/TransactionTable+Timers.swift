@@ -123,6 +123,7 @@ extension TransactionTable {
     for slot in lostClients {
       // One before it may have taken this one along: an INVITE takes its CANCEL.
       guard clients.isOccupied(slot), let used = clients[slot].flow, used.isLost(with: flow) else { continue }
+      if clients[slot].datagram != nil, fallBack(slot, now: now, wheel: &wheel) { continue }
       switch clients[slot].machine.withInvite({ $0.transportError() }) {
       case .inform:
         report(slot) { .transportError($0) }

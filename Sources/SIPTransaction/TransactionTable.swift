@@ -15,6 +15,8 @@ public struct TransactionTable: ~Copyable {
   /// To be sent, in order.
   public var outbox: [Outgoing] = []
   public internal(set) var counts = TransactionCounts()
+  /// What becomes of requests that are too long for a datagram.
+  public var large = LargeRequests()
   /// The request that the last 401 or 407 answers, kept for `takeChallenged`.
   var challenged: (id: ClientTransactionID, request: Outgoing)?
 
@@ -78,6 +80,16 @@ public struct TransactionTable: ~Copyable {
     } else {
       receiveResponse(message, now: now, wheel: &wheel)
     }
+  }
+
+  /// Whether a request belongs to a transaction that is there: as a copy, or a CANCEL as that of its INVITE.
+  public func knows(_ request: Message) -> Bool {
+    serverIndex[TransactionKey.server(request, asInvite: request.method == .cancel, key: key)] != nil
+  }
+
+  /// A To-tag for an answer without a transaction: the same for every copy of the request (§8.2.7).
+  public func statelessTag(of request: Message) -> Bytes {
+    Token(shard: shard, slot: Self.noSlot, generation: 0, random: TransactionKey.server(request, key: key).b).hex[...]
   }
 
   /// Exchanges `events` for an array that has been worked off, so that neither is allocated anew.

@@ -116,6 +116,8 @@ struct ClientTransaction: ~Copyable {
   let random: UInt64
   /// Nil as long as nothing was sent.
   var flow: Flow?
+  /// Of a request that went by TCP for its length.
+  var datagram: DatagramForm?
   /// Of an INVITE the slot of its CANCEL, of a CANCEL that of its INVITE; `.max` for none.
   var partner = UInt32.max
   /// Timer A or E.

@@ -45,6 +45,9 @@ public final class ShardGroup<Driver: ShardDriver>: Sendable {
     queues.indices.contains(shard) && queues[shard].post(item)
   }
 
+  /// Connections that are opened from now on use these; those that are open keep what they have.
+  public func use(_ contexts: TLSContexts) { loops.tls.replace(contexts) }
+
   /// The sum over all shards.
   public var statistics: TransportStatistics { loops.counters.map(\.snapshot).reduce(TransportStatistics(), +) }
 

@@ -47,7 +47,8 @@ extension ShardHost {
   private func handle(_ crossing: Crossing) {
     switch crossing {
     case .arrived(let bytes, let flow): receive(bytes, flow)
-    case .send(let bytes, let flow, let id, let sender): sendStream(bytes, flow, connection: id, from: sender)
+    case .send(let bytes, let flow, let id, let key, let sender):
+      sendStream(bytes, flow, connection: id, to: key, from: sender)
     case .failed(let flow): notes.append(.failed(flow))
     case .closed(let id): notes.append(.closed(id))
     case .opened(let key, let id): connections.register(id, to: key)
@@ -65,7 +66,7 @@ extension ShardHost {
       }
       counters.overloadRejected.bump()
       send(refusal.bytes, refusal.flow)
-    case .send(_, let flow, _, let sender):
+    case .send(_, let flow, _, _, let sender):
       counters.overloadDropped.bump()
       fail(flow, to: sender)
     case .failed, .closed, .opened, .gone: preconditionFailure("the mailbox never refuses these")

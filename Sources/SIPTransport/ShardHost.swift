@@ -17,6 +17,8 @@ final class ShardHost {
   let counters: ShardCounters
   let mailboxes: [ShardMailbox]
   let driver: any LoopDriver
+  let tls: TLSStore
+  let bans: SourceBans
 
   /// By listener index; nil where that is a stream.
   var ports: [DatagramPort?] = []
@@ -24,6 +26,7 @@ final class ShardHost {
   var load: LoadMeter
   var acceptors: [any Channel] = []
   var connections: ConnectionTable<StreamConnection>
+  var handshakes = HandshakePace<HandshakePacer>()
   /// Connections written to in this batch.
   var dirty: [StreamConnection] = []
   /// What this batch has for other shards, by shard; `hasOutward` when there is any.
@@ -48,7 +51,7 @@ final class ShardHost {
 
   init(
     shard: Int, listeners: [ListenAddress], configuration: ShardGroupConfiguration, mailboxes: [ShardMailbox],
-    counters: ShardCounters, logger: Logger, loop: any EventLoop, driver: any LoopDriver
+    counters: ShardCounters, tls: TLSStore, logger: Logger, loop: any EventLoop, driver: any LoopDriver
   ) {
     loop.preconditionInEventLoop()
     self.shard = UInt8(shard)
@@ -57,9 +60,11 @@ final class ShardHost {
     self.configuration = configuration
     self.mailboxes = mailboxes
     self.counters = counters
+    self.tls = tls
     self.logger = logger
     self.loop = loop
     self.driver = driver
+    bans = configuration.bans
     load = LoadMeter(configuration.datagrams)
     connections = ConnectionTable(shard: UInt8(shard))
     outward = Array(repeating: [], count: mailboxes.count)
@@ -71,6 +76,7 @@ final class ShardHost {
   /// named in every token"). What cannot be read is refused where it came in.
   func arrived(_ bytes: [UInt8], _ flow: Flow) {
     counters.received.bump()
+    if !bans.isEmpty, bans.holds(flow.remote.ip, now: .now) { return counters.banned.bump() }
     guard shards > 1 else { return receive(bytes, flow) }
     let owner: UInt8
     switch MessageSkim.route(bytes, key: configuration.routingKey, shards: shards) {

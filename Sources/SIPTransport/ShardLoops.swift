@@ -8,6 +8,7 @@ internal import Synchronization
 final class ShardLoops: Sendable {
   let mailboxes: [ShardMailbox]
   let counters: [ShardCounters]
+  let tls: TLSStore
   var listeners: [ListenAddress] { sockets.listeners }
 
   private let configuration: ShardGroupConfiguration
@@ -24,6 +25,7 @@ final class ShardLoops: Sendable {
     }
     self.configuration = configuration
     self.logger = logger
+    tls = TLSStore(configuration.tls)
     sockets = try Sockets(configuration)
     let capacity = configuration.mailboxCapacity
     mailboxes = (0..<configuration.shards).map { _ in ShardMailbox(capacity: capacity) }
@@ -37,7 +39,8 @@ final class ShardLoops: Sendable {
       let host = try await loop.submit {
         let host = ShardHost(
           shard: shard, listeners: self.listeners, configuration: self.configuration, mailboxes: self.mailboxes,
-          counters: self.counters[shard], logger: self.logger, loop: loop, driver: try makeDriver(shard, loop))
+          counters: self.counters[shard], tls: self.tls, logger: self.logger, loop: loop,
+          driver: try makeDriver(shard, loop))
         return NIOLoopBound(host, eventLoop: loop)
       }.get()
       hosts.withLock { $0.append(host) }

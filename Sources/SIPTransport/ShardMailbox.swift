@@ -5,8 +5,9 @@ internal import Synchronization
 enum Crossing: Sendable {
   /// A message that arrived here and belongs there; raw, as it is parsed by the shard that owns it.
   case arrived([UInt8], Flow)
-  /// A message of shard `from` for a connection there; `connection` 0: by `flow.remote`, opened if there is none.
-  case send([UInt8], Flow, connection: UInt64, from: UInt8)
+  /// A message of shard `from` for a connection there; `connection` 0: by `to`, opened if there is none. The flow is what
+  /// it was sent on, to be named when it fails.
+  case send([UInt8], Flow, connection: UInt64, to: RemoteKey, from: UInt8)
   /// Not sent: for the shard that sent it.
   case failed(Flow)
   case closed(UInt64)

@@ -17,8 +17,8 @@ final class Sockets: Sendable {
     var descriptors: [[CInt]] = []
     do throws(TransportError) {
       for wanted in configuration.listen {
-        guard wanted.transport == .udp || wanted.transport == .tcp else {
-          throw TransportError(.unsupportedTransport, "cannot listen on \(wanted): udp and tcp only in this version")
+        guard !wanted.transport.isSecure || configuration.tls != nil else {
+          throw TransportError(.configuration, "cannot listen on \(wanted) without a certificate")
         }
         var address = wanted
         var own: [CInt] = []

@@ -19,7 +19,9 @@ extension ShardHost {
   /// Opens a connection to `key.remote`; what is written to it meanwhile waits (RFC 3261 §18.1.1).
   func connect(_ key: RemoteKey, listener: UInt8) -> StreamConnection? {
     guard !isStopped, let remote = key.remote.socketAddress else { return nil }
-    let connection = StreamConnection(self, listener: listener, remote: key, now: .now)
+    let contexts = key.transport.isSecure ? tls.current : nil
+    guard contexts != nil || !key.transport.isSecure else { return nil }
+    let connection = StreamConnection(self, listener: listener, transport: key.transport, remote: key, now: .now)
     guard connection.id != 0 else { return nil }
     connections.register(connection.id, to: key)
     var bootstrap = ClientBootstrap(group: loop)
@@ -39,7 +41,10 @@ extension ShardHost {
     let bound = NIOLoopBound(connection, eventLoop: loop)
     bootstrap
       .channelInitializer { channel in
-        channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(bound.value) }
+        channel.eventLoop.makeCompletedFuture {
+          if let contexts { try channel.pipeline.syncOperations.addHandler(TLSHandshake.client(contexts, key.peer)) }
+          try channel.pipeline.syncOperations.addHandler(bound.value)
+        }
       }
       .connect(to: remote)
       .whenFailure { error in
@@ -63,7 +68,7 @@ extension ShardHost {
           let (host, ledger) = gate.value
           // Out of descriptors: wait instead of spinning on an accept that fails.
           try channel.pipeline.syncOperations.addHandler(AcceptBackoffHandler(shouldForwardIOErrorCaught: false))
-          try channel.pipeline.syncOperations.addHandler(AcceptGate(ledger, host.counters))
+          try channel.pipeline.syncOperations.addHandler(AcceptGate(ledger, host.counters, host.bans))
         }
       }
       .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -74,7 +79,13 @@ extension ShardHost {
           guard let host = hosts[ObjectIdentifier(channel.eventLoop)]?.value, !host.isStopped else {
             throw ChannelError.ioOnClosedChannel
           }
-          try channel.pipeline.syncOperations.addHandler(StreamConnection(host, listener: listener, now: .now))
+          let transport = host.listeners[Int(listener)].transport
+          if transport.isSecure, let contexts = host.tls.current {
+            try channel.pipeline.syncOperations.addHandler(HandshakePacer(host))
+            try channel.pipeline.syncOperations.addHandler(TLSHandshake.server(contexts))
+          }
+          try channel.pipeline.syncOperations.addHandler(
+            StreamConnection(host, listener: listener, transport: transport, now: .now))
         }
       }
       .withBoundSocket(descriptor)

@@ -18,6 +18,10 @@ public struct ShardGroupConfiguration: Sendable {
   public var timerGranularity = Instant.Span.milliseconds(10)
   public var datagrams = DatagramOptions()
   public var streams = StreamOptions()
+  /// Needed to listen on TLS or secure WebSockets, and to connect by TLS.
+  public var tls: TLSContexts?
+  /// Nothing is read from these, and no connection taken.
+  public var bans = SourceBans()
 
   public init(listen: [ListenAddress], shards: Int = 1) {
     self.listen = listen
@@ -43,10 +47,12 @@ public struct DatagramOptions: Sendable {
   public init() {}
 }
 
-/// TCP connections, in both directions unless it says otherwise.
+/// Connections of TCP, TLS and WebSockets, in both directions unless it says otherwise.
 public struct StreamOptions: Sendable {
+  /// To connect, with the TLS handshake.
   public var connectTimeout = Instant.Span.milliseconds(5_000)
-  /// From accept to the end of the first message or keep-alive, and from the first octet of a later one to its last.
+  /// From accept to the end of the first message or keep-alive, a TLS handshake and the request for a WebSocket included;
+  /// and from the first octet of a later message to its last.
   public var messageTimeout = Instant.Span.milliseconds(10_000)
   /// Without a byte in either direction. Longer than the longest registration, or a phone behind NAT that refreshes
   /// only by REGISTER would be cut off in between.
@@ -59,6 +65,8 @@ public struct StreamOptions: Sendable {
   public var maxConnections = 20_000
   public var maxConnectionsPerAddress = 1_000
   public var backlog: Int32 = 1024
+  /// Web pages that may open a WebSocket, as their `Origin` says: `https://phone.example.com`, in lower case. Empty: any.
+  public var webSocketOrigins: [String] = []
 
   public init() {}
 }

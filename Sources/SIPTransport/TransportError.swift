@@ -5,9 +5,7 @@ public struct TransportError: Error, Sendable, CustomStringConvertible {
   public enum Code: Sendable {
     /// `socket`, `bind` or `listen` was refused; `message` has the system's words.
     case listen
-    /// A transport that this build does not carry.
-    case unsupportedTransport
-    /// No listen address, or a number of shards outside 1…255.
+    /// No listen address, a number of shards outside 1…255, TLS without a certificate.
     case configuration
   }
 

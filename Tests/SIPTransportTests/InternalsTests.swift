@@ -7,14 +7,15 @@ import Testing
 @testable import SIPTransport
 
 @Suite struct InternalsTests {
-  private static let remote = RemoteKey(transport: .tcp, remote: Endpoint(IPAddress(v4: 0x7f00_0001), 5060))
+  private static let remote = RemoteKey(
+    transport: .tcp, remote: Endpoint(IPAddress(v4: 0x7f00_0001), 5060), peer: .byAddress)
 
   @Test("A connection's id is never zero, names its shard, and dies with its connection")
   func connectionTable() throws {
     final class Connection {}
     var table = ConnectionTable<Connection>(shard: 7)
     let first = Connection()
-    let inserted = table.insert(first)
+    let inserted = table.insert(first, isOutbound: false)
     let id = try #require(inserted)
     #expect(id != 0 && ConnectionID.shard(id) == 7)
     #expect(table[id] === first)
@@ -22,7 +23,7 @@ import Testing
     table.remove(id)
     #expect(table[id] == nil && table.count == 0)
     let second = Connection()
-    let reinserted = table.insert(second)
+    let reinserted = table.insert(second, isOutbound: true)
     let next = try #require(reinserted)
     #expect(next != id && table[id] == nil && table[next] === second)
     table.register(next, to: Self.remote)
@@ -31,9 +32,29 @@ import Testing
     #expect(table.id(to: Self.remote) == next)
     table.remove(id)
     #expect(table.count == 1)
+    #expect(ConnectionID.isOutbound(next) && !ConnectionID.isOutbound(id))
     for strange in [0, 1, next ^ 1, next | 0xffff_ff00, .max] as [UInt64] where strange != next {
       #expect(table[strange] == nil)
     }
+  }
+
+  @Test("TLS handshakes begin a few at a time, in the order in which they came")
+  func handshakePace() {
+    var pace = HandshakePace<Int>()
+    let batch = HandshakePace<Int>.batch
+    #expect(!pace.isRunning)
+    var begun = (0..<(3 * batch)).filter { pace.admit($0) }
+    #expect(begun == Array(0..<batch) && pace.isRunning)
+    begun = pace.refill()
+    #expect(begun == Array(batch..<(2 * batch)))
+    let mayPassOthers = pace.admit(99)
+    #expect(!mayPassOthers)
+    begun = pace.refill()
+    #expect(begun == Array((2 * batch)..<(3 * batch)))
+    begun = pace.refill()
+    #expect(begun == [99] && pace.isRunning)
+    begun = pace.refill()
+    #expect(begun.isEmpty && !pace.isRunning, "nobody waits: no more timer")
   }
 
   @Test("Every remote has one home, and remotes are spread over the shards")
@@ -41,7 +62,8 @@ import Testing
     var count = [Int](repeating: 0, count: 4)
     for n in 0..<4000 {
       let key = RemoteKey(
-        transport: .tcp, remote: Endpoint(IPAddress(v4: UInt32(0x0a00_0000 + n / 40)), UInt16(5060 + n % 40)))
+        transport: .tcp, remote: Endpoint(IPAddress(v4: UInt32(0x0a00_0000 + n / 40)), UInt16(5060 + n % 40)),
+        peer: .byAddress)
       #expect(key.home(of: 1) == 0)
       #expect(key.home(of: 4) == key.home(of: 4))
       count[Int(key.home(of: 4))] += 1

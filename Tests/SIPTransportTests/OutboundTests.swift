@@ -108,8 +108,8 @@ import Testing
     }
   }
 
-  @Test("A transport that is not carried fails at once")
-  func unsupported() async throws {
+  @Test("Where no certificate is configured, TLS fails at once")
+  func withoutCertificate() async throws {
     try await ToyGroup.run(Self.tcp) { group, recorder in
       var flow = Self.flow(group, to: group.listeners[0].endpoint)
       flow.transport = .tls

@@ -29,12 +29,12 @@ extension CallShard {
     switch target.place {
     case .user: return .none
     case .binding(_, let binding):
-      return .known(Route(uri: Array(binding.contact), flow: binding.flow, path: binding.path))
+      return .known(route(to: binding))
     case .trunk(let name, let number):
       guard let trunk = directory.trunk(named: name) else { return .none }
       let uri = trunk.uri(user: number)
       guard let destination = trunk.destination else { return way(to: uri) }
-      return flow(to: destination, trunk.transport).map { .known(Route(uri: uri, flow: $0)) } ?? .none
+      return flow(to: destination, trunk.transport, peer: trunk.peer).map { .known(Route(uri: uri, flow: $0)) } ?? .none
     case .uri(let bytes): return way(to: bytes)
     }
   }
@@ -54,16 +54,17 @@ extension CallShard {
     guard let remote = call.caller.remote else {
       return leg.description.update(
         OfferAnswerSDP.offer(
-          codecs: [.pcmu, .pcma], address: described(port), port: port.rtpPort, session: leg.description.identity))
+          codecs: [.pcmu, .pcma], address: described(port, for: leg), port: port.rtpPort,
+          session: leg.description.identity))
     }
     // What we promised, or will promise, the caller stands first (RFC 3264 §6.1: the answerer prefers it).
     let first =
-      call.caller.localAudio?.formats.first
+      call.caller.agreedCodec
       ?? (dial.ringback.policy.generatesAudio ? generable(remote.audio) : nil)
     guard
       let sdp = try? OfferAnswerSDP.relayedOffer(
-        from: remote.session, audio: remote.audio, address: described(port), port: port.rtpPort,
-        session: leg.description.identity, codecs: codecs, first: first)
+        from: remote.session, audio: remote.audio, address: described(port, for: leg), port: port.rtpPort,
+        session: leg.description.identity, codecs: codecs, first: first, direction: call.isTransfer ? .sendrecv : nil)
     else { return nil }
     return leg.description.update(sdp)
   }
@@ -74,12 +75,13 @@ extension CallShard {
     again: SentInvite? = nil
   ) {
     let (id, branch) = table.reserveClient()
-    let caller = identity(of: call, target: target)
+    let trust = trust(in: target)
+    let caller = identity(of: call, target: target, trust)
     var writer = MessageWriter(capacity: 704 + 2 * route.uri.count + caller.from.count + body.count)
     writer.requestLine(.invite, uri: route.uri[...])
     via(&writer, leg.flow, branch)
     for path in route.path { writer.header(.route, path[...]) }
-    writer.header(.maxForwards, number: max(0, (call.invite.maxForwards ?? 70) - 1))
+    writer.header(.maxForwards, number: CallShard.hopsLeft(after: call.invite))
     writer.begin(.from)
     let from = writer.count
     writer.append(caller.from)
@@ -103,16 +105,18 @@ extension CallShard {
     let callIDEnd = writer.count
     writer.endLine()
     writer.header(.cSeq, "1 INVITE" as StaticString)
-    contact(&writer, leg)
+    // RFC 3261 §8.1.1.8: a sips Contact for a sips Request-URI.
+    writer.header(.contact, contact(of: leg.flow, isSecure: route.uri.starts(with: "sips:".utf8)))
     writer.header(.allow, CallShard.allow)
     sessionOffer(&writer, leg)
-    for value in caller.assertedIdentities { writer.header(.pAssertedIdentity, value[...]) }
-    if let privacy = caller.privacy { writer.header(.privacy, privacy[...]) }
     var changes = call.headers
+    if caller.hidesDetails { hideDetails(&changes) }
     for header in dial.options.headers { changes.set(header.name, header.value) }
     for header in target.headers { changes.set(header.name, header.value) }
     for name in target.remove { changes.remove(name) }
+    writeIdentity(&writer, caller, target, call, trust, changes: changes)
     passHeaders(&writer, from: call.invite, changes: changes)
+    writer.copyAll(.referredBy, from: call.invite)
     writer.finish(body: body[...], contentType: "application/sdp")
     leg.sent = SentInvite(
       bytes: writer.bytes, from: from..<fromEnd, tagLength: UInt8(Token.length), callID: callID..<callIDEnd,
@@ -120,7 +124,7 @@ extension CallShard {
     leg.clientInvite = id
     _ = leg.offers.sendOffer()
     own(id, .invite(leg.name, isBinding: leg.isBinding))
-    table.send(id, method: .invite, bytes: writer.bytes, flow: leg.flow, now: now, wheel: &wheel)
+    sendInvite(id, writer.bytes, leg)
   }
 
   /// The same INVITE once more, as a request of its own with the next CSeq (RFC 3261 §8.1.3.5): for who asked for it
@@ -163,7 +167,16 @@ extension CallShard {
     leg.sent = sent
     leg.clientInvite = id
     own(id, .invite(leg.name, isBinding: leg.isBinding))
-    table.send(id, method: .invite, bytes: writer.bytes, flow: leg.flow, now: now, wheel: &wheel)
+    sendInvite(id, writer.bytes, leg)
+  }
+
+  /// By TCP where it is too long for UDP, but to a phone by the flow that it registered on: it may be behind NAT.
+  private func sendInvite(_ id: ClientTransactionID, _ bytes: [UInt8], _ leg: Leg) {
+    if leg.isBinding {
+      table.send(id, method: .invite, bytes: bytes, flow: leg.flow, now: now, wheel: &wheel)
+    } else {
+      table.sendByBestTransport(id, method: .invite, bytes: bytes, flow: leg.flow, now: now, wheel: &wheel)
+    }
   }
 
   func via(_ writer: inout MessageWriter, _ flow: Flow, _ branch: Token) {
@@ -174,13 +187,6 @@ extension CallShard {
     writer.append(";branch=z9hG4bK" as StaticString)
     branch.write(into: &writer.bytes)
     writer.append(";rport\r\n" as StaticString)
-  }
-
-  private func identity(of call: Call, target: DialTarget) -> CallerIdentity.Outgoing {
-    CallerIdentity.outgoing(
-      invite: call.invite, account: call.account, trusted: call.trunk != nil || call.account == nil,
-      domain: settings.domain, override: target.from,
-      asserted: target.asserted, privacy: target.privacy, calleeIsTrusted: target.isTrunk)
   }
 
   // MARK: the callee answers
@@ -217,8 +223,9 @@ extension CallShard {
   /// Another 2xx to the same INVITE with another To-tag: a proxy behind forked it (§13.2.2.4); that dialog is ended.
   /// - Parameter first: the ACK that the other one has had, which says as whom we called.
   func refuseFork(_ first: Message, _ message: Message, isBinding: Bool) {
+    // Above the numbers of the PRACKs that his early dialog may have had.
     let local = Dialog.Invitation(
-      callID: first.callID, from: first.from.bytes, localTag: first.fromTag ?? [], cseq: first.cseq,
+      callID: first.callID, from: first.from.bytes, localTag: first.fromTag ?? [], cseq: first.cseq + 64,
       requestURI: first.requestURI.bytes, flow: first.flow)
     endFork(local, message, isBinding: isBinding)
   }
@@ -228,7 +235,7 @@ extension CallShard {
     var writer = dialog.ack(
       cseq: cseq, branch: mint(slot: CallShard.noSlot, generation: 0), viaSentBy: sentBy(of: dialog.flow),
       transport: dialog.flow.transport)
-    prove(leg, cseq, &writer)
+    prove(leg, cseq, to: dialog.flow, &writer)
     finish(&writer, sdp)
     table.sendAck(writer.bytes, flow: dialog.flow, of: id)
   }
@@ -244,6 +251,9 @@ extension CallShard {
       _ = leg.offers.receiveAnswer(reliable: true)
     }
     guard leg.remote != nil else { return unusable(leg, call, dial) }
+    if let half = call.transfer?.joining, half.stage == .ringing {
+      return handedOver(leg, message.status, call, dial, half)
+    }
     guard leaseMedia(call.caller) else { return unusable(leg, call, dial, status: 503) }
     guard let plan = plan(for: call.caller, with: leg) else { return unusable(leg, call, dial) }
 
@@ -258,6 +268,7 @@ extension CallShard {
     cancel(&dial.progressTimer)
     cancel(&dial.delayTimer)
     call.bridged = leg
+    defer { transferAnswered(call) }
     switch plan {
     case .answer(let sdp):
       let body = call.caller.description.update(sdp)
@@ -291,6 +302,8 @@ extension CallShard {
     guard let audio = leg.remoteAudio else { return nil }
     if caller.localSDP != nil {
       // Our offer that he has not answered yet: what he takes is seen then.
+      // Who was transferred from a hold is to talk again.
+      if caller.call.isTransfer, isHeld(caller) { return .reoffer }
       return caller.remote == nil || agrees(caller, with: audio) ? .promised : .reoffer
     }
     let isOffer = caller.remote == nil

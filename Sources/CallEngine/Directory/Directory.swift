@@ -73,21 +73,28 @@ public struct Trunk: Sendable, Equatable {
   /// Host and port as the configuration names them, for the Request-URI.
   public var host: String
   public var transport: Transport
+  /// Who it must prove to be over TLS.
+  public var peer: PeerName
   /// False: the configuration names no transport, so DNS may (NAPTR); `transport` is then UDP.
   public var isTransportFixed = true
   public var context: String
   public var sources: [SourceNetwork]
   /// Registration, pings, limits.
   public var plan: TrunkPlan
+  /// Inside the trust domain of RFC 3325: what it asserts is believed, and it is told who calls.
+  public var isTrusted = true
+  /// Remote-Party-ID is written to it, and read where it sends no P-Asserted-Identity.
+  public var remotePartyID = false
 
   public init(
-    name: String, destination: Endpoint?, host: String, transport: Transport, context: String,
-    sources: [SourceNetwork], plan: TrunkPlan = TrunkPlan()
+    name: String, destination: Endpoint?, host: String, transport: Transport, peer: PeerName = .byAddress,
+    context: String, sources: [SourceNetwork], plan: TrunkPlan = TrunkPlan()
   ) {
     self.name = name
     self.destination = destination
     self.host = host
     self.transport = transport
+    self.peer = peer
     self.context = context
     self.sources = sources
     self.plan = plan

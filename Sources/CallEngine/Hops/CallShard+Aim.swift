@@ -14,7 +14,7 @@ extension CallShard {
     else { return nil }
     guard case .literal = query.host else { return query }
     guard let hop = query.literalHop, hop.transport == dialog.flow.transport,
-      let flow = flow(to: hop.endpoint, hop.transport), flow.remote != dialog.flow.remote
+      let flow = flow(to: hop.endpoint, hop.transport, peer: dialog.flow.peer), flow.remote != dialog.flow.remote
     else { return nil }
     dialog.flow = flow
     return nil

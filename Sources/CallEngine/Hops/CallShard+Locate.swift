@@ -22,7 +22,10 @@ extension CallShard {
         target.timeout = timeout - waited
       }
       switch result {
-      case .success(let flows):
+      case .success(var flows):
+        if case .trunk(let name, _) = target.place, let trunk = directory.trunk(named: name) {
+          flows = flows.map { $0.proving(trunk.peer) }
+        }
         ring(leaf, target, Route(uri: uri, flow: flows[0], others: Array(flows.dropFirst())), call, dial)
       case .failure(let why):
         services.logger.notice(

@@ -18,9 +18,9 @@ extension CallShard {
   /// The same for a trunk.
   func resolve(_ trunk: Trunk, within limit: Instant.Span = CallShard.resolveLimit, then: @escaping ([Flow]) -> Void) {
     if let destination = trunk.destination {
-      return then(flow(to: destination, trunk.transport).map { [$0] } ?? [])
+      return then(flow(to: destination, trunk.transport, peer: trunk.peer).map { [$0] } ?? [])
     }
-    resolve(uri: trunk.uri(user: [])[...], within: limit, then: then)
+    resolve(uri: trunk.uri(user: [])[...], within: limit) { then($0.map { $0.proving(trunk.peer) }) }
   }
 
   /// - Parameter then: as above; a failure says why.
@@ -28,18 +28,19 @@ extension CallShard {
     _ query: HopQuery, within limit: Instant.Span = CallShard.resolveLimit,
     then: @escaping (Result<[Flow], HopFailure>) -> Void
   ) {
-    if let hop = query.literalHop { return then(flows(.success([hop]))) }
-    if case .literal = query.host { return then(.failure(.noTransport)) }
+    if let hop = query.literalHop { return then(flows(.success([hop]), .byAddress)) }
+    guard case .name(let host) = query.host else { return then(.failure(.noTransport)) }
+    let peer = query.reach.has(.tls) ? PeerName(host: host.description) ?? .byAddress : .byAddress
     let name = hopWaiters.reserve()
     let asker = HopAsker(shard: shard, slot: name.slot, generation: name.generation)
     switch services.hops.resolve(query, asker: asker, now: now) {
     case .known(let result):
       hopWaiters.release(name.slot)
-      then(flows(result))
+      then(flows(result, peer))
     case .waits:
       let timer = wheel.arm(
         TimerToken(kind: 14, which: 0, slot: name.slot, generation: name.generation), at: now + limit)
-      hopWaiters.fill(name.slot, HopWaiter(timer: timer, done: then))
+      hopWaiters.fill(name.slot, HopWaiter(timer: timer, peer: peer, done: then))
     }
   }
 
@@ -51,7 +52,7 @@ extension CallShard {
     guard let waiter = hopWaiters.get(asker.slot, asker.generation) else { return }
     hopWaiters.remove(asker.slot, asker.generation)
     wheel.cancel(waiter.timer)
-    waiter.done(flows(result))
+    waiter.done(flows(result, waiter.peer))
   }
 
   /// Nobody answered in the asker's time; the search goes on for others, and for the next call.
@@ -66,26 +67,29 @@ extension CallShard {
     services.hops.failed(Hop(flow.transport, flow.remote), for: span, now: now)
   }
 
-  private func flows(_ result: HopResult) -> Result<[Flow], HopFailure> {
+  /// - Parameter peer: the name that was looked up: it, and not what DNS made of it, is what TLS must prove (RFC 5922 §4).
+  private func flows(_ result: HopResult, _ peer: PeerName) -> Result<[Flow], HopFailure> {
     switch result {
     case .failure(let why): return .failure(why)
     case .success(let hops):
-      let flows = hops.compactMap { flow(to: $0.endpoint, $0.transport) }
+      let flows = hops.compactMap { flow(to: $0.endpoint, $0.transport, peer: peer) }
       return flows.isEmpty ? .failure(.noTransport) : .success(flows)
     }
   }
 
   /// From our socket of that transport and family; nil where there is none.
-  func flow(to remote: Endpoint, _ transport: Transport) -> Flow? {
+  func flow(to remote: Endpoint, _ transport: Transport, peer: PeerName = .byAddress) -> Flow? {
     guard let listener = settings.listener(for: transport, family: remote.ip.family) else { return nil }
     return Flow(
-      transport: transport, listener: UInt8(listener), remote: remote, local: settings.listeners[listener].local)
+      transport: transport, listener: UInt8(listener), peer: transport.isSecure ? peer : .byAddress, remote: remote,
+      local: settings.listeners[listener].local)
   }
 }
 
 /// Somebody in this shard who waits for hops.
 struct HopWaiter {
   var timer: TimerHandle
+  var peer: PeerName
   var done: (Result<[Flow], HopFailure>) -> Void
 }
 
@@ -95,6 +99,15 @@ extension EngineSettings {
     var reach = Reach()
     for listener in listeners { reach.add(listener.transport, listener.local.ip.family) }
     return reach
+  }
+}
+
+extension Flow {
+  /// The same way, to who must prove to be somebody else.
+  func proving(_ peer: PeerName) -> Flow {
+    var flow = self
+    flow.peer = transport.isSecure ? peer : .byAddress
+    return flow
   }
 }
 

@@ -15,6 +15,7 @@ extension CallShard {
     // §5.1: no offer in an UPDATE before the first one of the INVITE is answered.
     guard leg.offers.isEstablished || leg.offers.phase != .idle else { return retryLater(id, message) }
     guard let proposed = take(id, message, leg) else { return }
+    if let half = joinedHalf(leg) { return pass(update: id, message, leg, proposed, half) }
     guard leg.phase == .confirmed, let other = counterpart(leg) else {
       return answerUpdate(id, message, leg, proposed)
     }
@@ -80,6 +81,7 @@ extension CallShard {
 
   /// A description changed while early media was heard: payload numbers may be others now.
   func hearAgain(_ leg: Leg) {
+    if let callee = leg.call.bridged { return connect(leg.call, callee, leg.call.dial) }
     guard let dial = leg.call.dial, dial.stage == .ringing else { return }
     let caller = leg.call.caller!
     if let callee = heard(by: caller), leg === caller || leg === callee {
@@ -105,7 +107,7 @@ extension CallShard {
     let (id, branch) = table.reserveClient()
     var writer = leg.dialog!.request(
       .update, branch: branch, viaSentBy: sentBy(of: leg.flow), transport: leg.flow.transport,
-      contact: contact(of: leg.flow))
+      contact: contact(of: leg))
     writer.header(.allow, CallShard.allow)
     sessionHeaders(&writer, leg)
     if let body { passHeaders(&writer, from: body, changes: HeaderChanges()) }

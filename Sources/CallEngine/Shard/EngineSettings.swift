@@ -14,18 +14,33 @@ public struct EngineSettings: Sendable {
     let sentBy: [UInt8]
     /// `<sip:host:port;transport=…>` for a Contact.
     let contact: [UInt8]
+    /// `<sips:host:port>`, where TLS is underneath: for a dialog that `sips` made; else as `contact`.
+    let secureContact: [UInt8]
+    /// The same for peers of `sip.local_networks`, who reach us without the NAT in front.
+    let nearSentBy: [UInt8]
+    let nearContact: [UInt8]
+    let nearSecureContact: [UInt8]
 
-    public init(transport: Transport, local: Endpoint, advertised: Endpoint? = nil) {
+    /// - Parameter near: what peers in our own networks are told; nil: `local`.
+    public init(transport: Transport, local: Endpoint, advertised: Endpoint? = nil, near: Endpoint? = nil) {
       self.transport = transport
       self.local = local
       self.advertised = advertised ?? local
       sentBy = Array(self.advertised.description.utf8)
-      let parameter = transport == .udp ? "" : ";transport=\(transport.parameterName)"
+      let parameter = transport == .udp ? "" : ";transport=\(transport.uriParameter)"
       contact = Array("<sip:\(self.advertised)\(parameter)>".utf8)
+      // RFC 3261 §26.2.2: with sips, transport=tls is of no use, and deprecated.
+      let secure = transport == .wss ? ";transport=ws" : ""
+      secureContact = transport.isSecure ? Array("<sips:\(self.advertised)\(secure)>".utf8) : contact
+      nearSentBy = Array((near ?? local).description.utf8)
+      nearContact = Array("<sip:\(near ?? local)\(parameter)>".utf8)
+      nearSecureContact = transport.isSecure ? Array("<sips:\(near ?? local)\(secure)>".utf8) : nearContact
     }
   }
 
   public var listeners: [Listener]
+  /// Longer requests to trunks and addresses go by TCP (RFC 3261 §18.1.1); 0: none do.
+  public var datagramLimit = 1300
   /// The digest realm and the domain of our users.
   public let domain: String
   let domainOctets: [UInt8]
@@ -35,10 +50,15 @@ public struct EngineSettings: Sendable {
   /// The session timer that we ask for, and the least that we take (RFC 4028), in seconds; 0: we ask for none.
   public var sessionExpires: UInt32 = 1800
   public var minSE: UInt32 = 90
+  public var abuse = AbuseSettings()
   /// Where RTP can be received, one a family.
   public var mediaFamilies: [IPAddress.Family] = [.v4, .v6]
   /// What SDP says instead of the address of the socket, one a family (`sip.advertise`).
   public var advertisedMedia: [IPAddress] = []
+  /// Networks on our side of the NAT: their peers are told the local addresses.
+  public var localNetworks: [SourceNetwork] = []
+  /// What phones behind NAT are sent so that they stay reachable; not at all by default.
+  public var keepalive = KeepaliveSettings()
   /// Without RTP for so long an active call is ended; zero is never.
   public var mediaTimeout: Instant.Span = .seconds(60)
   public var holdTimeout: Instant.Span = .zero
@@ -61,6 +81,11 @@ public struct EngineSettings: Sendable {
     self.domain = domain
     domainOctets = Array(domain.utf8)
     self.ownAddresses = ownAddresses
+  }
+
+  /// True for a peer that needs no advertised address.
+  func isNear(_ peer: IPAddress) -> Bool {
+    !localNetworks.isEmpty && localNetworks.contains { $0.contains(peer.unmapped) }
   }
 
   /// The listener that requests to `peer` leave by: of its transport and family, else none.

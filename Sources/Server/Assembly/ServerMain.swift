@@ -50,6 +50,7 @@ public enum Server {
     let loader = GenerationLoader(
       keyValue: KeyValueStore(), logger: LogSettings(configuration.log).logger(label: "nightjar"), wallClock: wallClock)
     var faults: [ConfigurationFault] = []
+    do { _ = try TLSPlan.contexts(configuration, listening: configuration.sip.listen) } catch { faults += error.faults }
     do {
       let directory = try EnginePlan.directory(configuration, accounts: [])
       _ = try await loader.load(
@@ -59,6 +60,15 @@ public enum Server {
       faults += error.faults
     } catch {
       faults.append(ConfigurationFault(file: configuration.file, line: 0, message: "\(error)"))
+    }
+    guard let script = configuration.dialplan.script else { return faults }
+    do {
+      // What both find is told once, with its column.
+      let read = try ScriptCheck.faults(of: configuration, script: script, name: GenerationLoader.shown(script))
+      faults.removeAll { fault in read.contains { $0.file == fault.file && $0.line == fault.line } }
+      faults = read + faults
+    } catch {
+      faults.append(ConfigurationFault(file: script, line: 0, message: "\(error)"))
     }
     return faults
   }

@@ -9,6 +9,8 @@ extension ServerConfiguration {
     note("sip.listen", \.sip.listen)
     note("sip.domain", \.sip.domain)
     note("sip.auth.algorithms", \.sip.algorithms)
+    note("sip.connections", \.sip.connections)
+    note("sip.websocket", \.sip.webSocketOrigins)
     note("sip.shards", \.sip.shards)
     note("media.address", \.media.addresses)
     note("media.ports", \.media.ports)
@@ -26,6 +28,8 @@ extension ServerConfiguration {
     merged.sip.listen = running.sip.listen
     merged.sip.domain = running.sip.domain
     merged.sip.algorithms = running.sip.algorithms
+    merged.sip.connections = running.sip.connections
+    merged.sip.webSocketOrigins = running.sip.webSocketOrigins
     merged.sip.shards = running.sip.shards
     merged.media.addresses = running.media.addresses
     merged.media.ports = running.media.ports

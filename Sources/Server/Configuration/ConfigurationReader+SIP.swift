@@ -1,9 +1,11 @@
+import CallEngine
 import Foundation
 import NetCore
 import SIPDigest
 
 extension ConfigurationReader {
   static func readSIP(_ root: ConfigurationSection, into sip: inout ServerConfiguration.SIP) {
+    var secure: [ConfigurationValue] = []
     root.section("sip") { section in
       section.read("listen", into: &sip.listen) { value in
         guard let values = value.listOrOne() else { return nil }
@@ -11,6 +13,7 @@ extension ConfigurationReader {
         var seen: Set<ServerConfiguration.Listener> = []
         return values.compactMap { value in
           guard let listener = listener(value) else { return nil }
+          if listener.transport.isSecure { secure.append(value) }
           if listener.endpoint.port != 0, !seen.insert(listener).inserted { value.fail("\(listener) is listed twice") }
           return listener
         }
@@ -19,23 +22,52 @@ extension ConfigurationReader {
       if sip.listen.count > 64 { section.place.fail("more than 64 addresses in listen") }
       section.read("domain", into: &sip.domain) { $0.domainName() }
       section.read("advertise", into: &sip.advertise) { $0.addressPerFamily() }
+      section.read("local_networks", into: &sip.localNetworks) { $0.networks() }
+      section.section("nat") { nat in
+        nat.read("keepalive", into: &sip.nat.interval) { value in
+          guard let seconds = value.number() else { return nil }
+          guard seconds == 0 || (5...600).contains(seconds) else {
+            value.fail("from 5 to 600 seconds, or 0 for none")
+            return nil
+          }
+          return .seconds(seconds)
+        }
+        nat.read("method", into: &sip.nat.method) { value in
+          value.word(of: ["crlf", "options"], what: "method").map { $0 == "options" ? .options : .crlf }
+        }
+      }
       section.section("auth") { auth in
         auth.read("algorithms", into: &sip.algorithms) { algorithms($0) }
       }
-      section.section("tls") { readTLS($0, into: &sip) }
+      section.section("tls") { readTLS($0, into: &sip.tls) }
+      section.section("websocket") { webSocket in
+        webSocket.read("origins", into: &sip.webSocketOrigins) { $0.origins() }
+      }
+      section.section("connections") { readConnections($0, into: &sip.connections) }
+      section.read("udp_limit", into: &sip.datagramLimit) { value in
+        guard let limit = value.integer(in: 0...65_507) else { return nil }
+        if limit > 0, limit < 500 { value.fail("\(limit) is less than any request takes; 0 for no limit") }
+        return limit
+      }
+      section.read("session_expires", into: &sip.sessionExpires) { value in
+        guard let seconds = value.integer(in: 0...86_400) else { return nil }
+        guard !(1..<90).contains(seconds) else {
+          value.fail("\(seconds) is less than 90 (RFC 4028 §4); 0: none")
+          return nil
+        }
+        return seconds
+      }
+      section.read("min_se", into: &sip.minSE) { $0.integer(in: 90...86_400) }
+      if sip.sessionExpires != 0, sip.sessionExpires < sip.minSE {
+        section.place.fail("session_expires is less than min_se")
+      }
       section.read("shards", into: &sip.shards) { $0.integer(in: 0...128) }
     }
-  }
-
-  private static func readTLS(_ section: ConfigurationSection, into sip: inout ServerConfiguration.SIP) {
-    let certificate = section.value("certificate")?.existingFile()
-    let key = section.value("key")?.existingFile()
-    switch (certificate, key) {
-    case (let certificate?, let key?): sip.tls = .init(certificate: certificate, key: key)
-    case (nil, nil): break
-    case (_?, nil): section.place.fail("key is missing")
-    case (nil, _?): section.place.fail("certificate is missing")
-    }
+    // One that is there and wrong has its own fault.
+    guard sip.tls.certificates.isEmpty,
+      !root.place.context.faults.contains(where: { $0.message.hasPrefix("sip.tls") })
+    else { return }
+    for value in secure { value.fail("TLS needs a certificate: give sip.tls.certificate and sip.tls.key") }
   }
 
   /// `udp:127.0.0.1:5060`, `tcp:[::1]:5060`.
@@ -51,18 +83,12 @@ extension ConfigurationReader {
       value.fail("unknown transport \"\(parts[0])\"\(ConfigurationValue.hint(String(parts[0]), names))")
       return nil
     }
-    guard isServed(transport) else {
-      value.fail("listening on \(parts[0]) comes with a later release")
-      return nil
-    }
     guard let endpoint = Endpoint(parts[1]) else {
       value.fail("\"\(parts[1])\" is not ADDRESS:PORT, such as 127.0.0.1:5060 or [::1]:5060")
       return nil
     }
     return .init(transport: transport, endpoint: endpoint)
   }
-
-  private static func isServed(_ transport: Transport) -> Bool { transport == .udp || transport == .tcp }
 
   private static func algorithms(_ value: ConfigurationValue) -> [DigestAlgorithm]? {
     guard let values = value.listOrOne() else { return nil }
@@ -77,7 +103,10 @@ extension ConfigurationReader {
     return algorithms
   }
 
-  static func readTrunks(_ root: ConfigurationSection, into trunks: inout [ServerConfiguration.Trunk]) {
+  static func readTrunks(
+    _ root: ConfigurationSection, listening: [ServerConfiguration.Listener],
+    into trunks: inout [ServerConfiguration.Trunk]
+  ) {
     var names: Set<String> = []
     root.sections("trunks", into: &trunks) { section in
       let name = section.required("name")?.name("trunk name", allowing: "-_.")
@@ -88,10 +117,12 @@ extension ConfigurationReader {
           Transport.allCases.first { $0.parameterName == word }
         }
       }
+      section.read("tls_verify", into: &trunk.verifiesTLS) { $0.boolean() }
+      checkTransport(section, trunk, listening)
       section.readOptional("username", into: &trunk.username) { $0.nonEmptyText() }
       section.readOptional("password", into: &trunk.password) { $0.nonEmptyText() }
       section.readOptional("auth_username", into: &trunk.authUsername) { $0.nonEmptyText() }
-      section.readOptional("realm", into: &trunk.realm) { $0.nonEmptyText() }
+      section.read("realm", into: &trunk.realms) { $0.listOrOne()?.compactMap { $0.nonEmptyText() } }
       section.read("register", into: &trunk.register) { $0.boolean() }
       section.read("expires", into: &trunk.expires) { $0.integer(in: 60...86400) }
       section.readOptional("contact_user", into: &trunk.contactUser) { $0.nonEmptyText() }
@@ -107,17 +138,19 @@ extension ConfigurationReader {
       section.read("sources", into: &trunk.sources) { $0.networks() }
       section.read("max_calls", into: &trunk.maxCalls) { $0.integer(in: 0...1_000_000) }
       section.read("calls_per_second", into: &trunk.callsPerSecond) { $0.number() }
+      section.read("trusted", into: &trunk.trusted) { $0.boolean() }
+      section.read("remote_party_id", into: &trunk.remotePartyID) { $0.boolean() }
+      if trunk.remotePartyID, !trunk.trusted {
+        section.place.fail("remote_party_id is for a trusted trunk: an untrusted one is not told who calls")
+      }
       if (trunk.username == nil) != (trunk.password == nil) {
         section.place.fail("username and password belong together: give both or neither")
       }
       if trunk.register, trunk.username == nil { section.place.fail("register needs a username and a password") }
-      if trunk.username == nil, trunk.authUsername ?? trunk.realm != nil {
+      if trunk.username == nil, trunk.authUsername != nil || !trunk.realms.isEmpty {
         section.place.fail("auth_username and realm need a username and a password")
       }
       if !trunk.register, trunk.contactUser != nil { section.place.fail("contact_user needs register: true") }
-      section.later(
-        "transport", unless: isServed(trunk.transport ?? .udp),
-        "a trunk over \(trunk.transport?.parameterName ?? "")")
       guard let name, host != nil else { return nil }
       if !names.insert(name).inserted { section.place.fail("a second trunk named \"\(name)\"") }
       return trunk
@@ -150,7 +183,7 @@ extension ConfigurationValue {
     return nil
   }
 
-  private static func isHostName(_ text: String) -> Bool {
+  static func isHostName(_ text: String) -> Bool {
     guard text.utf8.count <= 253 else { return false }
     let labels = text.split(separator: ".", omittingEmptySubsequences: false)
     // A last label of digits alone would be a mistyped address.

@@ -7,11 +7,25 @@ import Yams
 ///
 /// | key | type | default | |
 /// | --- | --- | --- | --- |
-/// | `sip.listen` | list of `TRANSPORT:ADDRESS:PORT` | `[udp:127.0.0.1:5060, tcp:127.0.0.1:5060]` | udp, tcp; tls, ws, wss †; `"udp:[::1]:5060"` for IPv6; port 0: the kernel's choice |
+/// | `sip.listen` | list of `TRANSPORT:ADDRESS:PORT` | `[udp:127.0.0.1:5060, tcp:127.0.0.1:5060]` | udp, tcp, tls, ws, wss; `"udp:[::1]:5060"` for IPv6; port 0: the kernel's choice |
 /// | `sip.domain` | host name | `nightjar.local` | digest realm and domain of the users |
 /// | `sip.advertise` | address, or one a family | null | what Contact, Via and SDP say behind a NAT |
 /// | `sip.auth.algorithms` | list of `MD5`, `SHA-256` | `[MD5, SHA-256]` | one challenge each, in this order |
-/// | `sip.tls.certificate`, `sip.tls.key` | path | null | PEM |
+/// | `sip.tls.certificate`, `sip.tls.key` | path | null | PEM; both or neither |
+/// | `sip.tls.certificates[]` | `{names, certificate, key}` | `[]` | more of them, chosen by SNI |
+/// | `sip.tls.client_certificates` | none, optional, required | none | the last two need `ca` |
+/// | `sip.tls.ca` | path | null | who signs the certificates of clients |
+/// | `sip.tls.trust` | path | null | who signs those of servers, besides the system's authorities |
+/// | `sip.tls.wildcards` | truth value | false | `*.example.com` in a server's certificate counts |
+/// | `sip.websocket.origins` | list of text | `[]` | web pages that may connect; empty: any |
+/// | `sip.connections.total`, `.per_address` | 1…1000000 | 20000, 1000 | TCP, TLS and WebSockets that peers open |
+/// | `sip.connections.first_message`, `.idle` | seconds | 10, 3900 | then a connection is closed |
+/// | `sip.udp_limit` | 0, 500…65507 | 1300 | longer requests go by TCP; 0: none |
+/// | `sip.session_expires` | 0, 90…86400 | 1800 | seconds without a refresh after which a call is over (RFC 4028); 0: not asked for |
+/// | `sip.min_se` | 90…86400 | 90 | the least that a peer may ask for, in seconds |
+/// | `sip.local_networks` | address or CIDR, or a list | `[]` | peers that are told the local addresses, not `advertise` |
+/// | `sip.nat.keepalive` | 5…600 seconds, or 0 | 30 | between two keep-alives to a phone behind NAT; 0: none |
+/// | `sip.nat.method` | `crlf`, `options` | `crlf` | what it is sent |
 /// | `sip.shards` | 0…128 | 0 | event loops that run calls; 0: half of the cores, at least one |
 /// | `dns.servers` | `ADDRESS` or `ADDRESS:PORT`, or a list | `[]` | empty: those of `/etc/resolv.conf` |
 /// | `dns.timeout` | seconds, 0.05…30 | 1 | until the next server is asked; the double in each further round |
@@ -40,15 +54,18 @@ import Yams
 /// | `users[].caller_id.name`, `.number` | text | null | what a From that is not his own becomes |
 /// | `registrar.min_expires`, `.max_expires` | seconds | 60, 3600 | |
 /// | `registrar.max_contacts` | 1…1000 | 10 | a user |
+/// | `registrar.path` | `accept`, `strict` | `accept` | a REGISTER with Path but without `Supported: path`: strict: 420 |
+/// | `registrar.service_route` | `<sip:…;lr>`, or a list | `[]` | Service-Route of the 200 to a REGISTER |
 /// | `access[].source` | address or CIDR, or a list | required | the first match decides |
 /// | `access[].context` | text | `public` | |
 /// | `access[].authenticate` | truth value | true | |
 /// | `trunks[].name` | text | required | as in `trunk/NAME/NUMBER` |
 /// | `trunks[].host` | `HOST` or `HOST:PORT` | required | |
-/// | `trunks[].transport` | udp, tcp; tls, ws, wss † | null | UDP for an address, for a name what DNS says |
+/// | `trunks[].transport` | udp, tcp, tls | null | UDP for an address, for a name what DNS says |
+/// | `trunks[].tls_verify` | truth value | true | it must prove to be `host` |
 /// | `trunks[].username`, `.password` | text | null | both or neither |
 /// | `trunks[].auth_username` | text | the username | of the credentials |
-/// | `trunks[].realm` | text | null | the only one that gets the credentials; null: the first that the host asks for |
+/// | `trunks[].realm` | text, or a list | `[]` | the only ones that get the credentials; none: the first asked for |
 /// | `trunks[].register` | truth value | false | needs a username |
 /// | `trunks[].expires` | seconds, 60…86400 | 3600 | that a registration asks for |
 /// | `trunks[].contact_user` | text | the username | of the Contact that is registered |
@@ -58,6 +75,14 @@ import Yams
 /// | `trunks[].sources` | address or CIDR, or a list | `[]` | where its calls come from; matched before `access` |
 /// | `trunks[].max_calls` | number | 0 | both directions; 0: no limit |
 /// | `trunks[].calls_per_second` | number | 0 | to it; 0: no limit |
+/// | `trunks[].trusted` | truth value | true | RFC 3325: it may assert who calls, and is told |
+/// | `trunks[].remote_party_id` | truth value | false | Remote-Party-ID to it, and from it |
+/// | `limits.requests_per_second` | number | 100 | requests of strangers from one source; 0: no limit |
+/// | `limits.burst` | 1…1000000 | 1000 | as many may come at once |
+/// | `limits.ban.failures` | 0…1000000 | 20 | wrong credentials until a source is banned; 0: never |
+/// | `limits.ban.window` | seconds | 300 | in which so many have to come |
+/// | `limits.ban.duration` | seconds | 900 | how long nothing is read from there |
+/// | `limits.ban.never` | address or CIDR, or a list | `[]` | besides the sources of trunks |
 /// | `storage.url` | `sqlite:PATH` | `sqlite:data/nightjar.db` | `sqlite::memory:` keeps nothing |
 /// | `records.csv`, `records.json` | path | null | files beside the database: CSV, JSON lines |
 /// | `records.keep_days` | 0…36500 | 90 | 0: for ever |
@@ -116,7 +141,8 @@ public enum ConfigurationReader {
       readUsers(section, into: &configuration.users)
       readRegistrar(section, into: &configuration.registrar)
       readAccess(section, into: &configuration.access)
-      readTrunks(section, into: &configuration.trunks)
+      readTrunks(section, listening: configuration.sip.listen, into: &configuration.trunks)
+      readLimits(section, into: &configuration.limits)
       readDaemon(section, into: &configuration)
       section.finish()
     }

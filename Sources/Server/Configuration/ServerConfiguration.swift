@@ -20,6 +20,7 @@ public struct ServerConfiguration: Sendable, Equatable {
   public var registrar = Registrar()
   public var access: [AccessRule] = []
   public var trunks: [Trunk] = []
+  public var limits = AbuseSettings()
   public var storage: Storage
   public var records = Records()
   public var control: Control
@@ -52,15 +53,60 @@ extension ServerConfiguration {
     public var advertise: [IPAddress] = []
     /// One challenge each, in this order (RFC 8760 §2.4).
     public var algorithms: [DigestAlgorithm] = [.md5, .sha256]
-    public var tls: TLS?
+    public var tls = TLS()
+    public var connections = Connections()
+    /// Web pages that may open a WebSocket (RFC 6455 §10.2), in lower case; empty: any.
+    public var webSocketOrigins: [String] = []
+    /// Octets; longer requests to trunks and addresses go by TCP (RFC 3261 §18.1.1). 0: none do.
+    public var datagramLimit = 1300
+    /// The session timer that we ask for (RFC 4028), in seconds; 0: none.
+    public var sessionExpires = 1800
+    /// The least that a peer may ask for, in seconds.
+    public var minSE = 90
+    /// On our side of the NAT that `advertise` is for.
+    public var localNetworks: [SourceNetwork] = []
+    /// For phones behind NAT.
+    public var nat = KeepaliveSettings(interval: .seconds(30 as Int64), method: .crlf)
     /// Event loops that run calls; 0: half of the cores, at least one.
     public var shards = 0
+  }
 
-    public struct TLS: Sendable, Equatable {
-      /// Paths of PEM files.
-      public var certificate: String
-      public var key: String
+  /// A file, and where the configuration names it.
+  public struct File: Sendable, Equatable {
+    public var path: String
+    public var line: Int
+    public static func == (a: File, b: File) -> Bool { a.path == b.path }
+  }
+
+  /// Certificates and whom to trust; every file is PEM.
+  public struct TLS: Sendable, Equatable {
+    public struct Certificate: Sendable, Equatable {
+      /// Asked for by SNI; empty: those that the certificate names.
+      public var names: [String] = []
+      public var certificate: File
+      public var key: File
     }
+    public enum ClientCertificates: String, Sendable, CaseIterable { case none, optional, required }
+
+    /// The first is for clients that ask for none of the names.
+    public var certificates: [Certificate] = []
+    public var clientCertificates = ClientCertificates.none
+    /// Who signs those of clients.
+    public var clientAuthorities: File?
+    /// Who signs those of servers, besides the system's authorities.
+    public var serverAuthorities: File?
+    /// `*.example.com` in a server's certificate counts.
+    public var acceptsWildcards = false
+  }
+
+  /// Limits of TCP, TLS and WebSocket connections.
+  public struct Connections: Sendable, Equatable {
+    public var total = 20_000
+    public var perAddress = 1_000
+    /// From accept to the end of the first message.
+    public var firstMessage = Instant.Span.seconds(10 as Int64)
+    /// Without a byte either way.
+    public var idle = Instant.Span.seconds(3_900 as Int64)
   }
 
   /// An address to listen on. Port 0 lets the kernel choose.
@@ -150,6 +196,9 @@ extension ServerConfiguration {
     public var minExpires = 60
     public var maxExpires = 3600
     public var maxContacts = 10
+    public var path = PathPolicy.accept
+    /// Whole values, as `<sip:edge.example.org;lr>`.
+    public var serviceRoutes: [String] = []
   }
 
   /// The first rule whose source holds the peer's address decides.
@@ -167,12 +216,14 @@ extension ServerConfiguration {
     public var port: UInt16?
     /// Nil: UDP for an address, what NAPTR says for a name.
     public var transport: Transport?
+    /// Over TLS it must prove to be `host`.
+    public var verifiesTLS = true
     /// Of the address of record, and of the credentials unless `authUsername` is another.
     public var username: String?
     public var password: String?
     public var authUsername: String?
-    /// The only realm that gets the credentials; nil: the first that the host asks for.
-    public var realm: String?
+    /// The only realms that get the credentials; empty: the first that the host asks for.
+    public var realms: [String] = []
     public var register = false
     /// Seconds that a registration asks for.
     public var expires = 3600
@@ -189,6 +240,10 @@ extension ServerConfiguration {
     public var maxCalls = 0
     /// 0: no limit.
     public var callsPerSecond = 0.0
+    /// What it asserts of callers is believed, and it is told who calls (RFC 3325).
+    public var trusted = true
+    /// It speaks Remote-Party-ID.
+    public var remotePartyID = false
   }
 
   public struct Storage: Sendable, Equatable {

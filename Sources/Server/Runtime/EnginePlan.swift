@@ -17,14 +17,23 @@ enum EnginePlan {
       if !own.contains(reachable) { own.append(reachable) }
       let said = advertise.first { $0.family == ip.family } ?? reachable
       return EngineSettings.Listener(
-        transport: listener.transport, local: listener.endpoint, advertised: Endpoint(said, listener.endpoint.port))
+        transport: listener.transport, local: listener.endpoint, advertised: Endpoint(said, listener.endpoint.port),
+        near: Endpoint(reachable, listener.endpoint.port))
     }
     var settings = EngineSettings(listeners: list, domain: configuration.sip.domain, ownAddresses: own)
+    settings.datagramLimit = configuration.sip.datagramLimit
     settings.registrar.minExpires = configuration.registrar.minExpires
     settings.registrar.maxExpires = configuration.registrar.maxExpires
     settings.registrar.maxContacts = configuration.registrar.maxContacts
+    settings.registrar.path = configuration.registrar.path
+    settings.registrar.serviceRoutes = configuration.registrar.serviceRoutes.map { Array($0.utf8) }
+    settings.abuse = configuration.limits
     settings.advertisedMedia = advertise
+    settings.localNetworks = configuration.sip.localNetworks
+    settings.keepalive = configuration.sip.nat
     settings.mediaFamilies = configuration.media.addresses.map(\.family)
+    settings.sessionExpires = UInt32(clamping: configuration.sip.sessionExpires)
+    settings.minSE = UInt32(clamping: configuration.sip.minSE)
     settings.mediaTimeout = configuration.media.timeout
     settings.holdTimeout = configuration.media.holdTimeout
     settings.country = configuration.media.tones
@@ -42,6 +51,20 @@ enum EnginePlan {
     return settings
   }
 
+  /// Sockets and their limits.
+  static func transport(
+    _ configuration: ServerConfiguration, listen: [ListenAddress], shards: Int, tls: TLSContexts?
+  ) -> ShardGroupConfiguration {
+    var group = ShardGroupConfiguration(listen: listen, shards: shards)
+    group.streams.maxConnections = configuration.sip.connections.total
+    group.streams.maxConnectionsPerAddress = configuration.sip.connections.perAddress
+    group.streams.messageTimeout = configuration.sip.connections.firstMessage
+    group.streams.idleTimeout = configuration.sip.connections.idle
+    group.streams.webSocketOrigins = configuration.sip.webSocketOrigins
+    group.tls = tls
+    return group
+  }
+
   /// Users, access rules, trunks; a trunk's name is looked up when it is called.
   static func directory(
     _ configuration: ServerConfiguration, accounts: [UserAccount]
@@ -56,9 +79,12 @@ enum EnginePlan {
       let transport = trunk.transport ?? .udp
       var one = Trunk(
         name: trunk.name, destination: ip.map { Endpoint($0, trunk.port ?? transport.defaultPort) },
-        host: trunk.port.map { "\(host):\($0)" } ?? host, transport: transport, context: trunk.context,
+        host: trunk.port.map { "\(host):\($0)" } ?? host, transport: transport,
+        peer: trunk.verifiesTLS ? PeerName(host: trunk.host) ?? .byAddress : .anyone, context: trunk.context,
         sources: trunk.sources, plan: plan(trunk))
       one.isTransportFixed = trunk.transport != nil
+      one.isTrusted = trunk.trusted
+      one.remotePartyID = trunk.remotePartyID
       trunks.append(one)
     }
     return Directory(users: accounts, access: access, trunks: trunks)
@@ -71,7 +97,7 @@ enum EnginePlan {
     plan.maxCalls = trunk.maxCalls
     plan.callsPerSecond = trunk.callsPerSecond
     guard let user = trunk.username, let password = trunk.password else { return plan }
-    plan.credentials = TrunkCredentials(user: trunk.authUsername ?? user, password: password, realm: trunk.realm)
+    plan.credentials = TrunkCredentials(user: trunk.authUsername ?? user, password: password, realms: trunk.realms)
     if trunk.register {
       plan.registration = TrunkRegistrationPlan(user: user, contactUser: trunk.contactUser, expires: trunk.expires)
     }

@@ -33,6 +33,7 @@ extension ServerRuntime {
     let directory = try EnginePlan.directory(
       new, accounts: await UserAdministration(database: database, configuration: new).accounts())
     let settings = EnginePlan.settings(new, listeners: group.listeners)
+    let tls = try TLSPlan.contexts(new, listening: new.sip.listen)
     let number = state.withLock { state in
       defer { state.nextGeneration += 1 }
       return state.nextGeneration
@@ -43,12 +44,21 @@ extension ServerRuntime {
       // A full mailbox is one of new requests; it is drained in a moment, and all shards must swap.
       while !group.post(.adopt(generation), to: shard) { try await Task.sleep(for: .milliseconds(1)) }
     }
+    if let tls {
+      group.use(tls)
+      TLSPlan.report(tls, logger)
+    }
     state.withLock { state in
       state.configuration = new
       state.generation = generations[0].number
       state.directory = directory
     }
     names.apply(new.dns, to: services.hops)
+    // Who has become a trunk, or is never to be banned, is heard at once.
+    services.abuse.bans.removeAll { ip in
+      new.limits.neverBanned.contains { $0.contains(ip) }
+        || new.trunks.contains { $0.sources.contains { $0.contains(ip) } }
+    }
     log.level = new.log.level.logging
     if !restart.isEmpty {
       logger.warning("changed keys that need a restart", metadata: ["keys": .string(restart.joined(separator: ", "))])

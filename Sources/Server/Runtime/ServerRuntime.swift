@@ -100,6 +100,8 @@ final class ServerRuntime: Sendable {
     let first = try await loader.load(
       number: 1, configuration: configuration, directory: directory,
       settings: EnginePlan.settings(configuration, listeners: planned), shards: shards)
+    let tls = try TLSPlan.contexts(configuration, listening: configuration.sip.listen)
+    if let tls { TLSPlan.report(tls, logger) }
     let generations = GenerationShelf(first)
     media.start()
     if media.capacity < media.pairsInRange {
@@ -109,9 +111,9 @@ final class ServerRuntime: Sendable {
     }
     // Trunks ask with the shards' first tick.
     let names = NameService(services.hops, configuration.dns, peers: peers)
-    let group = try await ShardGroup<EngineDriver>.start(
-      ShardGroupConfiguration(listen: planned, shards: shards), logger: logger
-    ) { seat in
+    var transport = EnginePlan.transport(configuration, listen: planned, shards: shards, tls: tls)
+    transport.bans = services.abuse.bans
+    let group = try await ShardGroup<EngineDriver>.start(transport, logger: logger) { seat in
       var generation = generations.take(Int(seat.shard))
       generation.settings = EnginePlan.settings(configuration, listeners: seat.listeners)
       let shard = CallShard(
@@ -129,6 +131,8 @@ final class ServerRuntime: Sendable {
   /// A binding from before the restart, with the listener that leads to it today; nil where none does.
   private static func reachable(_ binding: Binding, by listen: [ServerConfiguration.Listener]) -> Binding? {
     let flow = binding.flow
+    // A WebSocket is opened by its client only, and the one that this came by is gone.
+    guard !flow.transport.isWebSocket else { return nil }
     let listener =
       listen.firstIndex { $0.transport == flow.transport && $0.endpoint == flow.local }
       ?? listen.firstIndex { $0.transport == flow.transport && $0.endpoint.ip.family == flow.remote.ip.family }
