@@ -29,16 +29,22 @@ public final class DNSClient: Sendable {
 
   private let mail: Mutex<Mail>
   private let wake: CInt
-  private let thread: DNSThread
+  private let thread = DNSThread()
+  private let answered: @Sendable (DNSQuestion, DNSAnswer) -> Void
 
+  /// Takes questions from now on, and asks them once it is started.
   /// - Parameter answered: told every question with what came of it, on the client's thread; not those that are open when
   ///   the client stops.
   public init(_ settings: Settings, answered: @escaping @Sendable (DNSQuestion, DNSAnswer) -> Void) {
     mail = Mutex(Mail(settings: settings))
     wake = cnet_eventfd(0)
     precondition(wake >= 0, "eventfd: \(String(cString: strerror(-wake)))")
-    thread = DNSThread()
-    thread.start { [weak self, wake] in
+    self.answered = answered
+  }
+
+  /// Once.
+  public func start() {
+    thread.start { [weak self, wake, answered] in
       let loop = DNSLoop(wake: wake, answered: answered)
       loop.run { self?.take() ?? Mail(isStopping: true) }
     }

@@ -80,7 +80,9 @@ struct DNSClientTests {
     settings.servers = servers
     settings.timeout = .milliseconds(milliseconds)
     settings.attempts = attempts
-    return (DNSClient(settings) { tell.yield(($0, $1)) }, answers)
+    let client = DNSClient(settings) { tell.yield(($0, $1)) }
+    client.start()
+    return (client, answers)
   }
 
   static func first(_ answers: AsyncStream<(DNSQuestion, DNSAnswer)>) async -> (DNSQuestion, DNSAnswer)? {
@@ -167,6 +169,21 @@ struct DNSClientTests {
     client.stop()
     dead.stop()
     live.stop()
+  }
+
+  @Test("Questions from before its start are asked then")
+  func early() async {
+    let server = Server { Server.address($0) }
+    let (answers, tell) = AsyncStream.makeStream(of: (DNSQuestion, DNSAnswer).self)
+    var settings = DNSClient.Settings()
+    settings.servers = [server.endpoint]
+    let client = DNSClient(settings) { tell.yield(($0, $1)) }
+    client.ask([Self.question("example.com")])
+    #expect(server.queries == 0)
+    client.start()
+    #expect(await Self.first(answers)?.1 == Self.found)
+    client.stop()
+    server.stop()
   }
 
   @Test("Stopped with questions open: it ends at once, and says nothing more")

@@ -72,7 +72,7 @@ def test_naptr_leads_to_srv_and_srv_to_an_address(start, dns, phone, trusted):
 
 
 def test_a_trunk_by_name(start, dns, phone, trusted):
-    nightjar = start(trunks=[{"name": "carrier", "host": "carrier.example"}])
+    nightjar = start(trunks=[{"name": "carrier", "host": "carrier.example", "ping": 0}])
     gateway = phone(nightjar, "gw", ip="127.0.0.5")
     dns.srv("_sip._udp.carrier.example", (1, 1, gateway.port, "gw.example"))
     dns.a("gw.example", "127.0.0.5")

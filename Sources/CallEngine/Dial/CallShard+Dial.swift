@@ -113,7 +113,7 @@ extension CallShard {
     }
     leg.use = use
     leg.leaf = leaf
-    if !route.others.isEmpty { leg.hops = HopList(route.others) }
+    if !route.others.isEmpty { leg.hops = HopList(route.others, path: route.path) }
     guard let body = offer(to: leg, call, dial, codecs: target.codecs) else {
       // Without a port it is ours to say so; with one there is nothing left that this callee could be offered.
       let (status, cause): (Int, Cause) = leg.port == nil ? (503, .switchCongestion) : (488, .incompatibleDestination)

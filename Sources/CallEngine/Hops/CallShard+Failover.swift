@@ -55,7 +55,7 @@ extension CallShard {
       leg.earlyTag = 0
       hops.number &+= 1
       hops.isHeard = false
-      invite(leg, Route(uri: uri, flow: next), target, call, dial, body: body, again: sent)
+      invite(leg, Route(uri: uri, flow: next, path: hops.path), target, call, dial, body: body, again: sent)
       watchHop(leg)
       return true
     }

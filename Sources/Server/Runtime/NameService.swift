@@ -19,6 +19,9 @@ final class NameService: Sendable {
     NameService.setHosts(hops, configuration)
   }
 
+  /// Once the mailboxes that answers go to are connected; what was asked before then is asked now.
+  func start() { client.start() }
+
   /// After a reload: also `/etc/hosts` and `/etc/resolv.conf` may be others by now.
   func apply(_ configuration: ServerConfiguration.DNS, to hops: HopTable) {
     hops.setCacheCapacity(configuration.cache)

@@ -117,6 +117,8 @@ final class ServerRuntime: Sendable {
         "the limit of open files leaves fewer media ports than media.ports has",
         metadata: ["pairs": "\(media.capacity)", "configured": "\(media.pairsInRange)"])
     }
+    // Trunks ask with the shards' first tick.
+    let names = NameService(services.hops, configuration.dns, peers: peers)
     var transport = EnginePlan.transport(configuration, listen: planned, shards: shards, tls: tls)
     transport.bans = services.abuse.bans
     let group = try await ShardGroup<EngineDriver>.start(transport, logger: logger) { seat in
@@ -126,8 +128,8 @@ final class ServerRuntime: Sendable {
         shard: seat.shard, services: services, generation: generation, now: .now, timers: TransactionTimers())
       return EngineDriver(shard: shard, bury: ServerRuntime.bury)
     }
-    let names = NameService(services.hops, configuration.dns, peers: peers)
     peers.connect { [weak group] input, shard in group?.post(input, to: shard) ?? false }
+    names.start()
     return ServerRuntime(
       log: log, logger: logger, services: services, database: database, bindingStore: bindingStore,
       eventStore: eventStore, recordStore: recordStore, media: media, names: names, group: group, loader: loader,
