@@ -54,7 +54,8 @@ let tests: [Target] = [
     swiftSettings: strict),
   .testTarget(
     name: "ServerTests",
-    dependencies: ["Server", "Storage", "CallEngine", "NetCore", "SIPDigest", log, nio, posix], swiftSettings: strict),
+    dependencies: ["Server", "Storage", "CallEngine", "NetCore", "NextHop", "DNSClient", "SIPDigest", log, nio, posix],
+    swiftSettings: strict),
 ]
 
 let package = Package(
@@ -83,7 +84,7 @@ let package = Package(
     .target(name: "SIPTransaction", dependencies: ["NetCore", "SIPMessage"], swiftSettings: strict),
     .target(name: "SIPDialog", dependencies: ["NetCore", "SIPMessage", "SDP"], swiftSettings: strict),
     .target(name: "NextHop", dependencies: ["NetCore", "SIPMessage"], swiftSettings: strict),
-    .target(name: "DNSClient", dependencies: ["NetCore", "NextHop", "CCares"], swiftSettings: base),
+    .target(name: "DNSClient", dependencies: ["NetCore", "NextHop", "CNet", "CCares"], swiftSettings: base),
     .target(name: "LuaRuntime", dependencies: ["CLuaBridge"], resources: [.embedInCode("Lua")], swiftSettings: base),
     .target(name: "Media", dependencies: ["NetCore", "CNet", "CSndfile"], swiftSettings: base),
     .target(

@@ -57,10 +57,12 @@ extension ScriptedPhone {
       // An UPDATE without an offer only refreshes.
       let answers = isSuccess && (message.method == .invite || !message.body.isEmpty)
       reply(id, message, status, headers: isSuccess || status == 422 ? changeHeaders : [], body: answers ? sdp : [])
+    case .notify: reply(id, message, notifyAnswer)
+    case .refer: reply(id, message, referAnswer)
     case .prack:
       acknowledged(message, call)
       reply(id, message, 200)
-    case .ack, .cancel, .register, .options, .info, .subscribe, .notify, .publish, .message, .refer, .unknown:
+    case .ack, .cancel, .register, .options, .info, .subscribe, .publish, .message, .unknown:
       reply(id, message, otherAnswer?.status ?? 200, headers: otherAnswer?.headers ?? [], body: otherAnswer?.body ?? [])
     }
   }

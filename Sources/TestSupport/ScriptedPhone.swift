@@ -38,6 +38,10 @@ public final class ScriptedPhone: SimulatedNode {
   public var prackBody: [UInt8]?
   /// Lines without CRLF that its answers to a re-INVITE or UPDATE carry.
   public var changeHeaders: [String] = []
+  /// What it says to a NOTIFY within a call.
+  public var notifyAnswer = 200
+  /// What it says to a REFER within a call.
+  public var referAnswer = 202
   /// Lines without CRLF that every request and response of its own carries.
   public var extraHeaders: [String] = []
 

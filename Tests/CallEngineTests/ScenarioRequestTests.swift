@@ -20,7 +20,7 @@ struct ScenarioRequestTests {
   @Test(
     "RFC 3261 §8.2: requests outside a dialog",
     arguments: [
-      ("FROBNICATE", 501), ("MESSAGE", 405), ("SUBSCRIBE", 405), ("PUBLISH", 405), ("REFER", 405), ("NOTIFY", 405),
+      ("FROBNICATE", 501), ("MESSAGE", 405), ("SUBSCRIBE", 405), ("PUBLISH", 405), ("REFER", 403), ("NOTIFY", 405),
       ("BYE", 481), ("INFO", 481), ("UPDATE", 481), ("PRACK", 481), ("OPTIONS", 200),
     ])
   func outside(method: String, status: Int) throws {

@@ -176,7 +176,7 @@ struct ConfigurationFaultTests {
         "n.yaml:3: sip.shard: unknown key; did you mean \"shards\"?",
         "n.yaml:5: users[1].contxt: unknown key; did you mean \"context\"?",
         "n.yaml:7: media.ports: \"x\" is not a range of ports, such as 10000-31999",
-        "n.yaml:8: frob: unknown key; known: sip, media, dialplan, users, registrar, access, trunks, storage, records, control, log",
+        "n.yaml:8: frob: unknown key; known: sip, dns, media, dialplan, users, registrar, access, trunks, storage, records, control, log",
       ])
   }
 

@@ -131,7 +131,7 @@ struct ConfigurationReaderTests {
     other.username = "4930"
     other.password = "s3cret"
     other.authUsername = "a4930"
-    other.realm = "example.net"
+    other.realms = ["example.net"]
     other.register = true
     other.expires = 600
     other.contactUser = "+4930"

@@ -19,7 +19,7 @@ extension CallShard {
     watch(leg, active)
   }
 
-  private func watch(_ leg: Leg, _ active: Instant.Span) {
+  func watch(_ leg: Leg, _ active: Instant.Span) {
     guard let port = leg.port?.id else { return }
     let isHeld =
       leg.remote?.audio.direction.sends == false || leg.description.audio?.direction.receives == false
@@ -53,6 +53,7 @@ extension CallShard {
 
   func hear(_ action: RingbackMachine.Action, _ call: Call, _ dial: Dial) {
     let caller = call.caller!
+    guard caller.isLive else { return }
     switch action {
     case .nothing: return
     case .ring(let status): provisional(caller, status)

@@ -13,6 +13,8 @@ extension CallShard {
     guard let admitted = admit(id, message) else { return }
     guard let script else { return reply(id, message, 404, cause: .unallocatedNumber) }
     guard isLongEnough(id, message, nil) else { return }
+    let replaced = replaces(id, message, admitted)
+    if case .refused = replaced { return }
     var offer: RemoteDescription?
     if !message.body.isEmpty {
       do throws(SDPError) {
@@ -59,6 +61,7 @@ extension CallShard {
     remember(id, leg)
     script.calls += 1
     services.counters.add(.callsStarted)
+    if case .replaces(let dialog) = replaced { return replace(dialog, by: leg) }
     startScript(call)
   }
 
@@ -133,7 +136,7 @@ extension CallShard {
     guard let leg = pending(id), leg.unacknowledged == id else { return }
     leg.unacknowledged = nil
     remember(id, nil)
-    if leg.call.hangup != nil { return afterACK(leg) }
+    if leg.call.hangup != nil || leg.isLeaving { return afterACK(leg) }
     hangUp(leg.call, .init(side: .system, status: 408, cause: .recoveryOnTimerExpiry, text: "no ACK"))
   }
 }

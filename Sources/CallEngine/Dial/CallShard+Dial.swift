@@ -100,10 +100,7 @@ extension CallShard {
     case .taken(let taken): use = taken
     case .refused(let status, let cause): return fail(leaf, target, call, dial, status: status, cause)
     }
-    let attempt = call.attempts.count
-    call.attempts.append(CallAttempt(target: target.name, uri: route.uri))
-    call.attempts[attempt].remote = route.flow.remote
-    call.attempts[attempt].startMilliseconds = services.wallClock()
+    let attempt = attempt(at: target, uri: route.uri, route.flow, call)
     let (slot, generation) = legs.reserve()
     let leg = Leg(
       token: mint(slot: slot, generation: generation), role: .callee, call: call, flow: route.flow,
@@ -112,7 +109,7 @@ extension CallShard {
     if case .binding = target.place { leg.isBinding = true }
     leg.use = use
     leg.leaf = leaf
-    leg.otherHops = route.others
+    if !route.others.isEmpty { leg.hops = HopList(route.others) }
     guard let body = offer(to: leg, call, dial, codecs: target.codecs) else {
       // Without a port it is ours to say so; with one there is nothing left that this callee could be offered.
       let (status, cause): (Int, Cause) = leg.port == nil ? (503, .switchCongestion) : (488, .incompatibleDestination)
@@ -126,6 +123,7 @@ extension CallShard {
     call.callees.append(leg)
     dial.ringing.append(leg)
     invite(leg, route, target, call, dial, body: body)
+    watchHop(leg)
     if let timeout = target.timeout { leg.timer = arm(leg, .legTimeout, after: timeout) }
   }
 
@@ -145,6 +143,7 @@ extension CallShard {
   // MARK: what callees say
 
   func calleeResponse(_ id: ClientTransactionID, _ message: Message, _ leg: Leg) {
+    leg.hops?.isHeard = true
     switch message.status {
     case 100: return
     case 101..<200: ringing(leg, message)
@@ -153,6 +152,11 @@ extension CallShard {
       owners[Int(id.slot)] = .none
       if retryInvite(leg, message) { return }
       leg.clientInvite = nil
+      if message.status == 503,
+        triesNextHop(leg, status: 503, cause: cause(of: message), retryAfter: retryAfter(message))
+      {
+        return
+      }
       failed(leg, message)
     }
   }
@@ -163,6 +167,8 @@ extension CallShard {
       acknowledgeProvisional(leg, message)
     else { return }
     call.attempts[attempt].ring(message.status)
+    if let tag = message.toTag { leg.ringingTag = Leg.hash(ofTag: tag) }
+    if call.transfer != nil { transferRings(call, message.status) }
     if dial.firstRing == nil { dial.firstRing = now }
     var hasSDP = false
     if isHeard(leg, message), let early = try? description(in: message) {
@@ -181,7 +187,7 @@ extension CallShard {
 
   private func failed(_ leg: Leg, _ message: Message) {
     let call = leg.call
-    let cause = ReasonHeader.cause(in: message.all(.reason)) ?? Cause(status: message.status)
+    let cause = cause(of: message)
     if let attempt = leg.attempt {
       call.attempts[attempt].end(status: message.status, cause: cause, at: services.wallClock())
     }
@@ -192,9 +198,14 @@ extension CallShard {
         attempt: leg.attempt))
   }
 
+  private func cause(of message: Message) -> Cause {
+    ReasonHeader.cause(in: message.all(.reason)) ?? Cause(status: message.status)
+  }
+
   func calleeUnreachable(_ leg: Leg, status: Int, _ kind: DialTree.Failure.Kind) {
     leg.clientInvite = nil
     let cause: Cause = kind == .timeout ? .noUserResponse : .networkOutOfOrder
+    if triesNextHop(leg, status: status, cause: cause) { return }
     if let attempt = leg.attempt {
       leg.call.attempts[attempt].end(status: status, cause: cause, at: services.wallClock())
     }

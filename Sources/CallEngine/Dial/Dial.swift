@@ -42,6 +42,8 @@ struct DialOptions: Sendable {
   var noProgressAfter: Instant.Span?
   var takesFirst = false
   var continuesAfterBridge = false
+  /// What becomes of a REFER of either phone; nil: `on.refer`, else the server transfers.
+  var referHandling: ReferHandling?
   var headers: [(name: [UInt8], value: [UInt8])] = []
 }
 

@@ -159,6 +159,11 @@ function types.result(value)
   }
 end
 
+function types.refer(value)
+  if value == "pass" or type(value) == "function" then return value end
+  return nil, "\"pass\" or a function"
+end
+
 local RINGBACK = { ["180"] = 1, passthrough = 1, tone = 1, tone_until_media = 1 }
 local RINGBACK_TABLE = { play = 1, loop = 1, until_media = 1 }
 local ANY_RINGBACK = '"180", "passthrough", "tone", "tone_until_media" or { play = …, loop = …, until_media = … }'

@@ -15,6 +15,7 @@ extension CallShard {
     // §5.1: no offer in an UPDATE before the first one of the INVITE is answered.
     guard leg.offers.isEstablished || leg.offers.phase != .idle else { return retryLater(id, message) }
     guard let proposed = take(id, message, leg) else { return }
+    if let half = joinedHalf(leg) { return pass(update: id, message, leg, proposed, half) }
     guard leg.phase == .confirmed, let other = counterpart(leg) else {
       return answerUpdate(id, message, leg, proposed)
     }
@@ -122,6 +123,7 @@ extension CallShard {
     guard message.status < 300 else { return updateFailed(leg, passed: passed, status: message.status, message) }
     leg.extra?.clientUpdate = nil
     leg.dialog?.refreshTarget(message)
+    aimAgain(leg)
     changed(leg, message, passed: passed)
   }
 

@@ -11,15 +11,13 @@ extension CallShard {
     var trunk: String?
   }
 
-  /// Trunk sources and our registrations at trunks before access rules before digest; nil where the request has been answered (407, 403, 400).
+  /// Our registrations at trunks before trunk sources before access rules before digest; nil where the request has been answered (407, 403, 400).
   func admit(_ id: ServerTransactionID, _ message: Message) -> Admitted? {
-    let admission = directory.admission(of: message.flow.remote.ip)
-    if case .trunk(let name, let context) = admission { return Admitted(context: context, account: nil, trunk: name) }
     if let trunk = trunk(registeredAs: message.requestURI) {
       return Admitted(context: trunk.context, account: nil, trunk: trunk.name)
     }
-    switch admission {
-    case .trunk: break
+    switch directory.admission(of: message.flow.remote.ip) {
+    case .trunk(let name, let context): return Admitted(context: context, account: nil, trunk: name)
     case .open(let context): return Admitted(context: context, account: nil, trunk: nil)
     case .challenge: break
     }

@@ -50,6 +50,8 @@ public final class CallShard {
   /// VMs of generations that no call runs any more; closed on another thread.
   var retired: [VMHandoff] = []
   var random: TokenMint
+  /// Ends of bridges to other calls.
+  var transfers = TransferState()
   /// In tokens that name no leg.
   static let noSlot: UInt32 = 0xff_ffff
 
@@ -101,6 +103,8 @@ public final class CallShard {
       done(call != nil)
     case .snapshot(let reply):
       reply(snapshot())
+    case .half(let message):
+      receive(message)
     case .resolved(let asker, let result):
       resolved(asker, result)
     }
@@ -232,6 +236,8 @@ enum RequestOwner {
   case invite(LegName, isBinding: Bool)
   /// `passed`: the leg whose re-INVITE it passes on; nil where it is our own.
   case reinvite(LegName, passed: LegName?)
+  /// An INVITE to a server that was given up for another (RFC 3263 §4.3), and where it went.
+  case givenUp(GivenUpServer)
   case bye(LegName)
   /// The same for our UPDATE.
   case update(LegName, passed: LegName?)

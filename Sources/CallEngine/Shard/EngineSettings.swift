@@ -50,6 +50,8 @@ public struct EngineSettings: Sendable {
   public var limits = LuaLimits()
   /// How long a dial rings when the script does not say.
   public var ringTimeout: Instant.Span = .seconds(60)
+  /// One of several servers of a target may be silent for so long before the next is tried; zero: until timer B.
+  public var failoverAfter: Instant.Span = .seconds(4)
   /// After a hang-up a script may use services for so long, and make `verbsAfterHangup` more calls.
   public var afterHangup: Instant.Span = .seconds(10)
   public var verbsAfterHangup = 50

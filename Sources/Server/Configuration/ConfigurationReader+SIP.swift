@@ -95,7 +95,7 @@ extension ConfigurationReader {
       let name = section.required("name")?.name("trunk name", allowing: "-_.")
       let host = section.required("host").flatMap { $0.hostAndPort() }
       var trunk = ServerConfiguration.Trunk(name: name ?? "", host: host?.host ?? "", port: host?.port)
-      section.read("transport", into: &trunk.transport) { value in
+      section.readOptional("transport", into: &trunk.transport) { value in
         value.word(of: Transport.allCases.map(\.parameterName), what: "transport").flatMap { word in
           Transport.allCases.first { $0.parameterName == word }
         }
@@ -103,7 +103,7 @@ extension ConfigurationReader {
       section.readOptional("username", into: &trunk.username) { $0.nonEmptyText() }
       section.readOptional("password", into: &trunk.password) { $0.nonEmptyText() }
       section.readOptional("auth_username", into: &trunk.authUsername) { $0.nonEmptyText() }
-      section.readOptional("realm", into: &trunk.realm) { $0.nonEmptyText() }
+      section.read("realm", into: &trunk.realms) { $0.listOrOne()?.compactMap { $0.nonEmptyText() } }
       section.read("register", into: &trunk.register) { $0.boolean() }
       section.read("expires", into: &trunk.expires) { $0.integer(in: 60...86400) }
       section.readOptional("contact_user", into: &trunk.contactUser) { $0.nonEmptyText() }
@@ -123,11 +123,13 @@ extension ConfigurationReader {
         section.place.fail("username and password belong together: give both or neither")
       }
       if trunk.register, trunk.username == nil { section.place.fail("register needs a username and a password") }
-      if trunk.username == nil, trunk.authUsername ?? trunk.realm != nil {
+      if trunk.username == nil, trunk.authUsername != nil || !trunk.realms.isEmpty {
         section.place.fail("auth_username and realm need a username and a password")
       }
       if !trunk.register, trunk.contactUser != nil { section.place.fail("contact_user needs register: true") }
-      section.later("transport", unless: isServed(trunk.transport), "a trunk over \(trunk.transport.parameterName)")
+      section.later(
+        "transport", unless: isServed(trunk.transport ?? .udp),
+        "a trunk over \(trunk.transport?.parameterName ?? "")")
       guard let name, host != nil else { return nil }
       if !names.insert(name).inserted { section.place.fail("a second trunk named \"\(name)\"") }
       return trunk

@@ -15,6 +15,12 @@ import Yams
 /// | `sip.session_expires` | 0, 90…86400 | 1800 | seconds without a refresh after which a call is over (RFC 4028); 0: not asked for |
 /// | `sip.min_se` | 90…86400 | 90 | the least that a peer may ask for, in seconds |
 /// | `sip.shards` | 0…128 | 0 | event loops that run calls; 0: half of the cores, at least one |
+/// | `dns.servers` | `ADDRESS` or `ADDRESS:PORT`, or a list | `[]` | empty: those of `/etc/resolv.conf` |
+/// | `dns.timeout` | seconds, 0.05…30 | 1 | until the next server is asked; the double in each further round |
+/// | `dns.attempts` | 1…5 | 2 | rounds over all servers |
+/// | `dns.cache` | 100…1000000 | 10000 | answers that are kept |
+/// | `dns.failover_after` | seconds | 4 | silence of one server until the target's next is tried; 0: timer B |
+/// | `dns.hosts` | name: address, or a list | `{}` | before `/etc/hosts` and DNS |
 /// | `media.address` | address, or one a family | `[127.0.0.1, "::1"]` | where RTP is received |
 /// | `media.ports` | `LOW-HIGH` | `10000-31999` | four a call |
 /// | `media.timeout` | seconds | 60 | an active call without RTP is ended; 0: never |
@@ -41,10 +47,10 @@ import Yams
 /// | `access[].authenticate` | truth value | true | |
 /// | `trunks[].name` | text | required | as in `trunk/NAME/NUMBER` |
 /// | `trunks[].host` | `HOST` or `HOST:PORT` | required | |
-/// | `trunks[].transport` | udp, tcp; tls, ws, wss † | udp | |
+/// | `trunks[].transport` | udp, tcp; tls, ws, wss † | null | UDP for an address, for a name what DNS says |
 /// | `trunks[].username`, `.password` | text | null | both or neither |
 /// | `trunks[].auth_username` | text | the username | of the credentials |
-/// | `trunks[].realm` | text | null | the only one that gets the credentials; null: the first that the host asks for |
+/// | `trunks[].realm` | text, or a list | `[]` | the only ones that get the credentials; none: the first asked for |
 /// | `trunks[].register` | truth value | false | needs a username |
 /// | `trunks[].expires` | seconds, 60…86400 | 3600 | that a registration asks for |
 /// | `trunks[].contact_user` | text | the username | of the Contact that is registered |
@@ -106,6 +112,7 @@ public enum ConfigurationReader {
     if root.isNull { return configuration }
     if let section = root.section() {
       readSIP(section, into: &configuration.sip)
+      readDNS(section, into: &configuration.dns)
       readMedia(section, into: &configuration.media)
       readDialplan(section, into: &configuration.dialplan)
       readUsers(section, into: &configuration.users)

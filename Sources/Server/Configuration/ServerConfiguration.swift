@@ -1,5 +1,7 @@
 public import CallEngine
+public import DNSClient
 public import NetCore
+public import NextHop
 public import SIPDigest
 
 /// Everything the configuration file says, with every default filled in. `ConfigurationReader` makes it from a file and
@@ -11,6 +13,7 @@ public struct ServerConfiguration: Sendable, Equatable {
   public var directory: String
 
   public var sip = SIP()
+  public var dns = DNS()
   public var media = MediaPlan()
   public var dialplan: Dialplan
   public var users: [User] = []
@@ -74,6 +77,17 @@ extension ServerConfiguration {
     }
     /// As the file writes it: `udp:127.0.0.1:5060`.
     public var description: String { "\(transport.parameterName):\(endpoint)" }
+  }
+
+  /// How names become addresses (RFC 3263).
+  public struct DNS: Sendable, Equatable {
+    public var client = DNSClient.Settings()
+    /// Answers that are kept.
+    public var cache = 10_000
+    /// Before `/etc/hosts`, and before DNS.
+    public var hosts: [DNSName: [IPAddress]] = [:]
+    /// One of several servers of a target may say nothing for so long; zero: until timer B.
+    public var failoverAfter = Instant.Span.seconds(4 as Int64)
   }
 
   public struct MediaPlan: Sendable, Equatable {
@@ -155,13 +169,14 @@ extension ServerConfiguration {
     public var host: String
     /// Nil: 5060 or 5061, or SRV for a host name (RFC 3263).
     public var port: UInt16?
-    public var transport = Transport.udp
+    /// Nil: UDP for an address, what NAPTR says for a name.
+    public var transport: Transport?
     /// Of the address of record, and of the credentials unless `authUsername` is another.
     public var username: String?
     public var password: String?
     public var authUsername: String?
-    /// The only realm that gets the credentials; nil: the first that the host asks for.
-    public var realm: String?
+    /// The only realms that get the credentials; empty: the first that the host asks for.
+    public var realms: [String] = []
     public var register = false
     /// Seconds that a registration asks for.
     public var expires = 3600

@@ -1,7 +1,7 @@
 import CallEngine
-import Foundation
 import LuaRuntime
 import NetCore
+import NextHop
 import SIPDigest
 import SIPTransport
 import Storage
@@ -32,6 +32,7 @@ enum EnginePlan {
     settings.country = configuration.media.tones
     settings.sounds = configuration.dialplan.sounds
     settings.ringback = configuration.dialplan.ringback
+    settings.failoverAfter = configuration.dns.failoverAfter
     let limits = configuration.dialplan.limits
     settings.limits = LuaLimits()
     settings.limits.memoryBytes = limits.memory
@@ -52,14 +53,15 @@ enum EnginePlan {
     }
     var trunks: [Trunk] = []
     for trunk in configuration.trunks {
-      let port = trunk.port ?? (trunk.transport == .tls ? 5061 : 5060)
       let ip = IPAddress(trunk.host)
       let host = ip?.family == .v6 ? "[\(trunk.host)]" : trunk.host
-      trunks.append(
-        Trunk(
-          name: trunk.name, destination: ip.map { Endpoint($0, port) },
-          host: trunk.port == nil ? host : "\(host):\(port)", transport: trunk.transport, context: trunk.context,
-          sources: trunk.sources, plan: plan(trunk)))
+      let transport = trunk.transport ?? .udp
+      var one = Trunk(
+        name: trunk.name, destination: ip.map { Endpoint($0, trunk.port ?? transport.defaultPort) },
+        host: trunk.port.map { "\(host):\($0)" } ?? host, transport: transport, context: trunk.context,
+        sources: trunk.sources, plan: plan(trunk))
+      one.isTransportFixed = trunk.transport != nil
+      trunks.append(one)
     }
     return Directory(users: accounts, access: access, trunks: trunks)
   }
@@ -71,7 +73,7 @@ enum EnginePlan {
     plan.maxCalls = trunk.maxCalls
     plan.callsPerSecond = trunk.callsPerSecond
     guard let user = trunk.username, let password = trunk.password else { return plan }
-    plan.credentials = TrunkCredentials(user: trunk.authUsername ?? user, password: password, realm: trunk.realm)
+    plan.credentials = TrunkCredentials(user: trunk.authUsername ?? user, password: password, realms: trunk.realms)
     if trunk.register {
       plan.registration = TrunkRegistrationPlan(user: user, contactUser: trunk.contactUser, expires: trunk.expires)
     }

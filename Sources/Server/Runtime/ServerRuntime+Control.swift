@@ -2,6 +2,7 @@ import CallEngine
 import Foundation
 import Media
 import NetCore
+import NextHop
 import SIPDigest
 import SIPTransport
 import Storage
@@ -37,6 +38,12 @@ extension ServerRuntime: ControlTarget {
     counters["bindings.dropped"] = bindingStore.dropped
     counters["transactions"] = shards.reduce(0) { $0 + $1.transactions }
     counters["timers"] = shards.reduce(0) { $0 + $1.timers }
+    let hops = services.hops.statistics
+    counters["dns.hits"] = hops.hits
+    counters["dns.waits"] = hops.waits
+    counters["dns.questions"] = hops.questions
+    counters["dns.failures"] = hops.failures
+    counters["dns.cached"] = hops.cached
     let usage = media.usage
     return StatusReport(
       version: Server.version, process: ProcessInfo.processInfo.processIdentifier,

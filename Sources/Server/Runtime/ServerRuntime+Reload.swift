@@ -48,6 +48,7 @@ extension ServerRuntime {
       state.generation = generations[0].number
       state.directory = directory
     }
+    names.apply(new.dns, to: services.hops)
     log.level = new.log.level.logging
     if !restart.isEmpty {
       logger.warning("changed keys that need a restart", metadata: ["keys": .string(restart.joined(separator: ", "))])

@@ -99,6 +99,14 @@ class Pjsua:
     def hold(self) -> None:
         self._tell("hold")
 
+    def transfer(self, uri: str) -> None:
+        """Blind: REFER in its last call."""
+        self._tell("xfer", uri=uri)
+
+    def transfer_attended(self) -> None:
+        """REFER in its first call that lives, with Replaces of its last one."""
+        self._tell("xfer_replaces")
+
     def resume(self) -> None:
         self._tell("resume")
 
@@ -145,6 +153,9 @@ def main(settings: dict) -> None:
         def onCallState(self, prm):
             info = self.getInfo()
             report("state", state=info.stateText, status=info.lastStatusCode, reason=info.lastReason)
+
+        def onCallTransferStatus(self, prm):
+            report("transfer", status=prm.statusCode, final=prm.finalNotify)
 
         def onCallMediaState(self, prm):
             info = self.getInfo()  # kept: what is in it lives only as long
@@ -233,6 +244,11 @@ def main(settings: dict) -> None:
                     calls[-1].hangup(pj.CallOpParam())
                 case "hold":
                     calls[-1].setHold(pj.CallOpParam(True))
+                case "xfer":
+                    calls[-1].xfer(order["uri"], pj.CallOpParam(True))
+                case "xfer_replaces":
+                    first = next(c for c in calls if c.isActive() and c is not calls[-1])
+                    first.xferReplaces(calls[-1], pj.CallOpParam(True))
                 case "resume":
                     parameters = pj.CallOpParam(True)
                     parameters.opt.flag = pj.PJSUA_CALL_UNHOLD
