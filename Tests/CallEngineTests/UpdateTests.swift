@@ -219,6 +219,27 @@ struct UpdateTests {
     world.expectNothingLeft(records: 1)
   }
 
+  @Test("RFC 3261 §14.1: our own re-INVITE gets 491: again after 0 to 2 s, as the caller chose the Call-ID")
+  func backOff() throws {
+    let world = World(World.dialling("{ timeout = 20, ringback = \"tone\" }"))
+    let phones = world.registered("1000", "1001")
+    let (alice, bob) = (phones[0], phones[1])
+    // The tone promised PCMU, the callee takes PCMA alone.
+    bob.script = .answer(
+      after: .seconds(1), body: PhoneSDP.audio(Endpoint(bob.endpoint.ip, 41_000), formats: [(8, "PCMA/8000")]))
+    alice.reinviteAnswer = 491
+    let call = alice.call("1001")
+    world.network.run(until: .seconds(5)) { alice.requests.contains { $0.method == .invite } }
+    alice.reinviteAnswer = 200
+    world.run(2.2)
+    let asked = alice.received.filter { $0.message.isRequest && $0.message.method == .invite }
+    #expect(asked.count == 2 && call.state == .answered)
+    let wait = try #require(asked.last).at - asked[0].at
+    #expect(wait <= .milliseconds(2_050) && asked[0].message.cseq < asked[1].message.cseq)
+    alice.hangUp(call)
+    world.expectNothingLeft(records: 1)
+  }
+
   @Test("RFC 3261 §12.2.2: a re-INVITE that comes when the call is over: 481")
   func lateReinvite() {
     let talk = talk()

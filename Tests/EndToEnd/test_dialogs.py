@@ -153,10 +153,13 @@ def test_info_passes_through(talk):
     b.expect_bye()
 
 
-def test_options_in_a_dialog_is_answered(talk):
+def test_options_in_a_dialog_are_answered_by_the_other_phone(talk):
+    """RFC 3261 §11: what the call can do, the two phones say; Allow and Supported are the server's own."""
     a, b = talk()
     a.request("OPTIONS")
-    a.expect(200, method="OPTIONS")
+    b.reply(200, "OK", to=b.expect_request("OPTIONS"), headers=[("Allow", "INVITE"), ("X-Seen", "yes")])
+    answer = a.expect(200, method="OPTIONS")
+    assert "UPDATE" in answer.get("allow") and "100rel" in answer.get("supported") and answer.get("x-seen") == "yes"
     a.bye()
     b.expect_bye()
 
@@ -164,10 +167,10 @@ def test_options_in_a_dialog_is_answered(talk):
 def test_an_old_cseq_is_500(talk):
     """RFC 3261 §12.2.2."""
     a, b = talk()
-    a.request("OPTIONS", cseq=100)
-    a.expect(200, method="OPTIONS")
-    a.request("OPTIONS", cseq=50)
-    a.expect(500, method="OPTIONS")
+    a.request("UPDATE", cseq=100)
+    a.expect(200, method="UPDATE")
+    a.request("UPDATE", cseq=50)
+    a.expect(500, method="UPDATE")
     a.cseq = 200
     a.bye()
     b.expect_bye()

@@ -111,7 +111,7 @@ extension CallShard {
     writer.finish(body: sdp[...], contentType: "application/sdp")
     leg.clientInvite = id
     own(id, .reinvite(leg.name, passed: passedFrom?.name))
-    limitChange(leg, .seconds(60))
+    limitChange(leg, for: passedFrom)
     table.send(id, method: .invite, bytes: writer.bytes, flow: leg.dialog!.flow, now: now, wheel: &wheel)
   }
 

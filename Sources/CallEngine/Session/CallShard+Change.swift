@@ -104,10 +104,11 @@ extension CallShard {
 
   // MARK: patience
 
-  /// A re-INVITE may wait for a person, but not for ever, and whoever asked for the change waits as long.
-  func limitChange(_ leg: Leg, _ limit: Instant.Span) {
+  /// A re-INVITE may wait for a person, but not for ever. Where an UPDATE asked for the change its transaction is the limit
+  /// (RFC 3311 §5.2).
+  func limitChange(_ leg: Leg, for asking: Leg?) {
     cancel(&leg.extras.changeTimer)
-    leg.extras.changeTimer = arm(leg, .change, after: limit)
+    leg.extras.changeTimer = arm(leg, .change, after: .seconds(asking?.extra?.serverUpdate == nil ? 60 : 20))
   }
 
   func changeTimedOut(_ leg: Leg) {

@@ -26,8 +26,6 @@ extension CallShard {
     } else {
       sendReinvite(other, offer, passedFrom: leg, body: message)
     }
-    // §5.2: a person is not to be asked; the answer is to come before the transaction is over.
-    limitChange(other, .seconds(20))
   }
 
   /// The offer of an UPDATE, or of a PRACK, that is between the peer and us.
@@ -114,6 +112,7 @@ extension CallShard {
     finish(&writer, sdp)
     leg.extras.clientUpdate = id
     own(id, .update(leg.name, passed: passedFrom?.name))
+    if sdp != nil { limitChange(leg, for: passedFrom) }
     table.send(id, method: .update, bytes: writer.bytes, flow: leg.dialog!.flow, now: now, wheel: &wheel)
   }
 
