@@ -69,6 +69,7 @@ final class TrunkKeeper {
   /// Whether a registration goes on: same registrar, same way there, same account.
   func isSame(_ other: Trunk) -> Bool {
     trunk.name == other.name && trunk.host == other.host && trunk.transport == other.transport
-      && trunk.plan.credentials == other.plan.credentials && trunk.plan.registration == other.plan.registration
+      && trunk.peer == other.peer && trunk.plan.credentials == other.plan.credentials
+      && trunk.plan.registration == other.plan.registration
   }
 }
