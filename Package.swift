@@ -32,12 +32,16 @@ let tests: [Target] = [
     swiftSettings: strict),
   .testTarget(name: "NextHopTests", dependencies: ["NetCore", "SIPMessage", "NextHop"], swiftSettings: strict),
   .testTarget(name: "DNSClientTests", dependencies: ["NetCore", "NextHop", "DNSClient"], swiftSettings: base),
+  .testTarget(name: "LuaSyntaxTests", dependencies: ["LuaSyntax"], swiftSettings: strict),
+  .testTarget(
+    name: "DialplanCheckTests", dependencies: ["LuaSyntax", "DialplanCheck"], swiftSettings: strict),
   .testTarget(name: "LuaRuntimeTests", dependencies: ["CLuaBridge", "LuaRuntime"], swiftSettings: base),
   .testTarget(name: "MediaTests", dependencies: ["NetCore", "CNet", "CSndfile", "Media"], swiftSettings: base),
   .testTarget(
     name: "CallEngineTests",
     dependencies: [
-      "NetCore", "SIPMessage", "SDP", "SIPDigest", "SIPTransaction", "SIPDialog", "NextHop", "LuaRuntime", "Media",
+      "NetCore", "SIPMessage", "SDP", "SIPDigest", "SIPTransaction", "SIPDialog", "NextHop", "LuaRuntime",
+      "DialplanCheck", "Media",
       "CallEngine", "TestSupport", log,
     ], swiftSettings: strict),
   .testTarget(
@@ -53,7 +57,8 @@ let tests: [Target] = [
     swiftSettings: strict),
   .testTarget(
     name: "ServerTests",
-    dependencies: ["Server", "Storage", "CallEngine", "NetCore", "SIPDigest", log, nio, posix], swiftSettings: strict),
+    dependencies: ["Server", "Storage", "CallEngine", "NetCore", "NextHop", "DNSClient", "SIPDigest", log, nio, posix],
+    swiftSettings: strict),
 ]
 
 let package = Package(
@@ -78,17 +83,20 @@ let package = Package(
     .target(name: "NetCore", swiftSettings: strict),
     .target(name: "SIPMessage", dependencies: ["NetCore"], swiftSettings: strict),
     .target(name: "SDP", dependencies: ["NetCore"], swiftSettings: strict),
+    .target(name: "LuaSyntax", swiftSettings: strict),
+    .target(name: "DialplanCheck", dependencies: ["LuaSyntax"], swiftSettings: strict),
     .target(name: "SIPDigest", dependencies: ["NetCore", "SIPMessage", crypto], swiftSettings: strict),
     .target(name: "SIPTransaction", dependencies: ["NetCore", "SIPMessage"], swiftSettings: strict),
     .target(name: "SIPDialog", dependencies: ["NetCore", "SIPMessage", "SDP"], swiftSettings: strict),
     .target(name: "NextHop", dependencies: ["NetCore", "SIPMessage"], swiftSettings: strict),
-    .target(name: "DNSClient", dependencies: ["NetCore", "NextHop", "CCares"], swiftSettings: base),
+    .target(name: "DNSClient", dependencies: ["NetCore", "NextHop", "CNet", "CCares"], swiftSettings: base),
     .target(name: "LuaRuntime", dependencies: ["CLuaBridge"], resources: [.embedInCode("Lua")], swiftSettings: base),
     .target(name: "Media", dependencies: ["NetCore", "CNet", "CSndfile"], swiftSettings: base),
     .target(
       name: "CallEngine",
       dependencies: [
-        "NetCore", "SIPMessage", "SDP", "SIPDigest", "SIPTransaction", "SIPDialog", "NextHop", "LuaRuntime", "Media",
+        "NetCore", "SIPMessage", "SDP", "SIPDigest", "SIPTransaction", "SIPDialog", "NextHop", "LuaRuntime",
+        "DialplanCheck", "Media",
         log,
       ],
       resources: [.embedInCode("Lua")], swiftSettings: strict),
@@ -105,7 +113,8 @@ let package = Package(
     .target(
       name: "Server",
       dependencies: [
-        "NetCore", "SIPMessage", "SIPDigest", "SIPTransaction", "LuaRuntime", "Media", "CallEngine", "SIPTransport",
+        "NetCore", "SIPMessage", "SIPDigest", "SIPTransaction", "LuaRuntime", "DialplanCheck", "Media", "CallEngine",
+        "SIPTransport",
         "NextHop", "DNSClient", "Storage", "Yams", nio, posix, log, lifecycle,
       ], swiftSettings: strict),
     .executableTarget(

@@ -30,6 +30,13 @@ public struct DNSName: Hashable, Sendable, CustomStringConvertible {
   /// The name below this one, such as `_sip._udp.` and it; nil where that is too long.
   func below(_ labels: StaticString) -> DNSName? { DNSName(Array("\(labels).".utf8) + octets) }
 
+  /// The name that an SRV name is about: `example.com` of `_sip._udp.example.com`.
+  var service: DNSName? {
+    guard octets.first == UInt8(ascii: "_") else { return nil }
+    let parts = octets.split(separator: UInt8(ascii: "."), maxSplits: 2)
+    return parts.count == 3 ? DNSName(parts[2]) : nil
+  }
+
   public var description: String { String(decoding: octets, as: UTF8.self) }
 }
 

@@ -37,6 +37,12 @@ public struct Reach: Hashable, Sendable {
   }
 
   public func has(_ transport: Transport) -> Bool { families[Int(transport.rawValue)] != 0 }
+
+  public func has(_ transport: Transport, _ family: IPAddress.Family) -> Bool {
+    let bits = families[Int(transport.rawValue)]
+    let wanted: UInt8 = family == .v4 ? 1 : 2
+    return bits & 3 == wanted || bits >> 2 == wanted
+  }
 }
 
 /// What RFC 3263 §4 starts from: the host, port and transport of a URI.
@@ -85,8 +91,8 @@ public struct HopQuery: Hashable, Sendable {
   /// What there is to know without DNS: the one hop of a literal address; nil for a name, and where nothing of ours
   /// leads there.
   public var literalHop: Hop? {
-    guard case .literal(let ip) = host, let transport = settledTransport ?? defaultTransport,
-      reach.families(of: transport).contains(ip.family)
+    guard case .literal(let ip) = host, let transport = settledTransport ?? defaultTransport, allows(transport),
+      reach.has(transport, ip.family)
     else { return nil }
     return Hop(transport, Endpoint(ip, port ?? transport.defaultPort))
   }

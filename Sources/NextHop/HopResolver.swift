@@ -54,6 +54,8 @@ public struct HopResolver {
   public static let maxHops = 8
   static let maxSearches = 1000
   static let maxAskers = 20_000
+  /// Walks for the askers of one search: the table's lock is held meanwhile.
+  static let maxDraws = 64
   /// Questions of one search: a hostile zone leads no further.
   static let maxQuestions = 64
 
@@ -147,17 +149,23 @@ public struct HopResolver {
   ) {
     askerCount -= search.askers.count
     var search = search
-    for (index, asker) in search.askers.enumerated() {
+    var draws = [HopResolver.result(outcome)]
+    if case .success(let hops) = draws[0], hops.count > 1 {
       // Each asker draws for himself, or the weights of a busy moment would all fall on one server.
-      let drawn = index == 0 ? outcome : walk(query, &search, now)
-      let result: HopResult =
-        switch (outcome, drawn) {
-        case (.found, .found(let hops)): .success(hops)
-        case (.found(let hops), _): .success(hops)
-        case (.nothing(let why), _): .failure(why)
-        case (.open, _): .failure(.refused)
-        }
-      deliveries.append(Delivery(asker: asker, result: result))
+      for _ in 1..<max(1, min(search.askers.count, Self.maxDraws)) {
+        draws.append(HopResolver.result(walk(query, &search, now)))
+      }
+    }
+    for (index, asker) in search.askers.enumerated() {
+      deliveries.append(Delivery(asker: asker, result: draws[index % draws.count]))
+    }
+  }
+
+  private static func result(_ outcome: HopWalk.Outcome) -> HopResult {
+    switch outcome {
+    case .found(let hops): .success(hops)
+    case .nothing(let why): .failure(why)
+    case .open: .failure(.refused)
     }
   }
 
@@ -187,9 +195,13 @@ public struct HopResolver {
     return outcome
   }
 
-  /// A name in the table of hosts has its addresses there and no other records.
+  /// A name in the table of hosts has its addresses there and no other records, nor has `_sip._udp` below it.
   private static func listed(_ question: DNSQuestion, in hosts: [DNSName: [IPAddress]]) -> DNSAnswer? {
-    guard !hosts.isEmpty, let addresses = hosts[question.name] else { return nil }
+    guard !hosts.isEmpty else { return nil }
+    guard let addresses = hosts[question.name] else {
+      guard question.kind == .srv, let host = question.name.service, hosts[host] != nil else { return nil }
+      return DNSAnswer(.nothing, ttl: 0)
+    }
     let family: IPAddress.Family
     switch question.kind {
     case .a: family = .v4

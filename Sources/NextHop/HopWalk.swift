@@ -127,7 +127,7 @@ struct HopWalk {
       guard let target = record.target, record.port > 0 else { continue }
       // Mostly forbidden there (RFC 2782), and often found.
       if let ip = IPAddress(bytes: target.octets[...]) {
-        if query.reach.families(of: transport).contains(ip.family) {
+        if query.reach.has(transport, ip.family) {
           hops.append(Hop(transport, Endpoint(ip, record.port)))
         }
         continue

@@ -1,3 +1,4 @@
+public import NetCore
 public import SIPMessage
 
 /// What a digest realm is set up with.
@@ -33,7 +34,7 @@ public final class DigestAuthenticator: Sendable {
     case authenticated(user: Bytes)
     /// None for our realm, or with an algorithm that was not offered: challenge.
     case noCredentials
-    /// A nonce that is not ours, is aged, or whose count was used: challenge with `stale=true`.
+    /// A nonce that is not ours, is aged or another source's, or whose count was used: challenge with `stale=true`.
     case stale
     /// A good nonce, a wrong response; the same for a user that is unknown: 403.
     case rejected(user: Bytes)
@@ -74,8 +75,9 @@ public final class DigestAuthenticator: Sendable {
 
   /// Values for WWW-Authenticate or Proxy-Authenticate, one header field each: `add` is given one after the other to
   /// write where it wants it.
-  public func challenge(stale: Bool, nowSeconds: Int64, _ add: ((inout [UInt8]) -> Void) -> Void) {
-    let nonce = mint.make(nowSeconds: nowSeconds).text(mint: mint)
+  /// - Parameter source: whose challenge it is: nobody else can answer it.
+  public func challenge(stale: Bool, source: IPAddress, nowSeconds: Int64, _ add: ((inout [UInt8]) -> Void) -> Void) {
+    let nonce = mint.make(nowSeconds: nowSeconds).text(mint: mint, source: source)
     for tail in challengeTails {
       add { out in
         out.append(contentsOf: challengeHead)
@@ -86,9 +88,9 @@ public final class DigestAuthenticator: Sendable {
     }
   }
 
-  public func challenges(stale: Bool, nowSeconds: Int64) -> [[UInt8]] {
+  public func challenges(stale: Bool, source: IPAddress, nowSeconds: Int64) -> [[UInt8]] {
     var values: [[UInt8]] = []
-    challenge(stale: stale, nowSeconds: nowSeconds) { write in
+    challenge(stale: stale, source: source, nowSeconds: nowSeconds) { write in
       var value: [UInt8] = []
       write(&value)
       values.append(value)
@@ -119,17 +121,20 @@ public final class DigestAuthenticator: Sendable {
         DigestParameters.unescape(realm) == realmBytes[...], let credentials = try Credentials(given),
         algorithms.contains(credentials.algorithm)
       else { return nil }
-      return check(credentials, method: request.methodName, nowSeconds: nowSeconds, lookup: lookup)
+      return check(
+        credentials, method: request.methodName, source: request.flow.remote.ip, nowSeconds: nowSeconds, lookup: lookup)
     } catch {
       return .malformed(error)
     }
   }
 
   private func check(
-    _ c: Credentials, method: Bytes, nowSeconds: Int64, lookup: (Bytes) -> HA1?
+    _ c: Credentials, method: Bytes, source: IPAddress, nowSeconds: Int64, lookup: (Bytes) -> HA1?
   ) -> Verdict {
     // A clock that was set back makes nonces of the future; they are as good as new ones for a lifetime.
-    guard let nonce = Nonce(c.nonce, mint: mint), abs(nowSeconds - nonce.issued) <= nonceLifetime else { return .stale }
+    guard let nonce = Nonce(c.nonce, mint: mint, source: source), abs(nowSeconds - nonce.issued) <= nonceLifetime else {
+      return .stale
+    }
     let known = lookup(c.username)
     let expected = (known ?? HA1.nobody).response(
       c.algorithm, method: method, uri: c.uri, nonce: c.nonce, nc: c.nc, cnonce: c.cnonce)

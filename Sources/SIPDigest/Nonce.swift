@@ -1,9 +1,11 @@
 internal import Crypto
+internal import NetCore
 internal import SIPMessage
 internal import Synchronization
 
-/// A nonce that needs no memory: the second it was made in, 64 bits that no other nonce has, and a keyed hash of both.
-/// That it is ours and how old it is can be read from it alone (RFC 7616 §5.4).
+/// A nonce that needs no memory: the second it was made in, 64 bits that no other nonce has, and a keyed hash of both and
+/// of the source it was given to. That it is ours and how old it is can be read from it alone (RFC 7616 §5.4); that its
+/// sender gets what we send to his address, too: wrong credentials with it are his own and nobody else's.
 struct Nonce {
   var issued: Int64
   var random: UInt64
@@ -17,8 +19,8 @@ struct Nonce {
     self.random = random
   }
 
-  /// Nil unless `text` was made with this key and realm.
-  init?(_ text: Bytes, mint: NonceMint) {
+  /// Nil unless `text` was made with this key and realm, for this source.
+  init?(_ text: Bytes, mint: NonceMint, source: IPAddress) {
     let s = text.span
     guard s.count == Nonce.length, let issued = Hexadecimal.decode(s, 0, Nonce.timeDigits),
       let random = Hexadecimal.decode(s, Nonce.timeDigits, Nonce.macStart),
@@ -26,13 +28,13 @@ struct Nonce {
       let second = Hexadecimal.decode(s, Nonce.macStart + 16, Nonce.length)
     else { return nil }
     self.init(issued: Int64(issued), random: random)
-    let mac = mint.mac(self)
+    let mac = mint.mac(self, source: source)
     // One test of all the bits: its time does not tell which of them were right.
     guard (mac.0 ^ first) | (mac.1 ^ second) == 0 else { return nil }
   }
 
-  func text(mint: NonceMint) -> HexDigest {
-    let mac = mint.mac(self)
+  func text(mint: NonceMint, source: IPAddress) -> HexDigest {
+    let mac = mint.mac(self, source: source)
     var text = HexDigest()
     text.append(UInt64(bitPattern: issued), octets: Nonce.timeDigits / 2)
     text.append(random)
@@ -43,7 +45,7 @@ struct Nonce {
 }
 
 /// Makes nonces, and knows its own again. The keyed hash is SipHash-2-4 with 128 bits of output: a message authentication
-/// code made for inputs as short as these two words, at a fiftieth of the cost of an HMAC. Its keys come from the
+/// code made for inputs as short as these few words, at a fiftieth of the cost of an HMAC. Its keys come from the
 /// server's own by HMAC-SHA-256 over the realm, so that a nonce of one realm is none of another.
 final class NonceMint: Sendable {
   private let macKey: (UInt64, UInt64)
@@ -65,7 +67,9 @@ final class NonceMint: Sendable {
     return Nonce(issued: max(0, nowSeconds), random: SipHash24.hash(count, 0, key: randomKey).0)
   }
 
-  func mac(_ nonce: Nonce) -> (UInt64, UInt64) {
-    SipHash24.hash(UInt64(bitPattern: nonce.issued), nonce.random, key: macKey)
+  func mac(_ nonce: Nonce, source: IPAddress) -> (UInt64, UInt64) {
+    let source = source.source
+    return SipHash24.hash(
+      UInt64(bitPattern: nonce.issued), nonce.random, source.high, source.low, key: macKey)
   }
 }

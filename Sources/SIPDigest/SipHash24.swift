@@ -1,4 +1,4 @@
-/// SipHash-2-4 with 128 bits of output, of messages of two words. (Aumasson and Bernstein, "SipHash: a fast short-input
+/// SipHash-2-4 with 128 bits of output, of messages of two or four words. (Aumasson and Bernstein, "SipHash: a fast short-input
 /// PRF"; the output length as in their reference code.)
 struct SipHash24 {
   private var v0: UInt64
@@ -17,12 +17,27 @@ struct SipHash24 {
     var s = SipHash24(key)
     s.absorb(first)
     s.absorb(second)
+    return s.output(octets: 16)
+  }
+
+  static func hash(
+    _ first: UInt64, _ second: UInt64, _ third: UInt64, _ fourth: UInt64, key: (UInt64, UInt64)
+  ) -> (UInt64, UInt64) {
+    var s = SipHash24(key)
+    s.absorb(first)
+    s.absorb(second)
+    s.absorb(third)
+    s.absorb(fourth)
+    return s.output(octets: 32)
+  }
+
+  private mutating func output(octets: UInt64) -> (UInt64, UInt64) {
     // The last word: no octets left, and their number.
-    s.absorb(16 << 56)
-    s.v2 ^= 0xee
-    let a = s.finish()
-    s.v1 ^= 0xdd
-    return (a, s.finish())
+    absorb(octets << 56)
+    v2 ^= 0xee
+    let a = finish()
+    v1 ^= 0xdd
+    return (a, finish())
   }
 
   private mutating func absorb(_ word: UInt64) {

@@ -82,6 +82,16 @@ public struct TransactionTable: ~Copyable {
     }
   }
 
+  /// Whether a request belongs to a transaction that is there: as a copy, or a CANCEL as that of its INVITE.
+  public func knows(_ request: Message) -> Bool {
+    serverIndex[TransactionKey.server(request, asInvite: request.method == .cancel, key: key)] != nil
+  }
+
+  /// A To-tag for an answer without a transaction: the same for every copy of the request (§8.2.7).
+  public func statelessTag(of request: Message) -> Bytes {
+    Token(shard: shard, slot: Self.noSlot, generation: 0, random: TransactionKey.server(request, key: key).b).hex[...]
+  }
+
   /// Exchanges `events` for an array that has been worked off, so that neither is allocated anew.
   /// - Returns: false, and nothing is exchanged, where there is nothing to do.
   public mutating func takeEvents(_ worked: inout [TransactionEvent]) -> Bool {

@@ -33,15 +33,19 @@ final class AcceptGate: ChannelInboundHandler {
 
   private let ledger: AcceptLedger
   private let counters: ShardCounters
+  private let bans: SourceBans
 
-  init(_ ledger: AcceptLedger, _ counters: ShardCounters) {
+  init(_ ledger: AcceptLedger, _ counters: ShardCounters, _ bans: SourceBans) {
     self.ledger = ledger
     self.counters = counters
+    self.bans = bans
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     let child = Self.unwrapInboundIn(data)
-    guard let address = child.remoteAddress.flatMap(Endpoint.init)?.ip, ledger.admit(address) else {
+    guard let address = child.remoteAddress.flatMap(Endpoint.init)?.ip, !bans.holds(address, now: .now),
+      ledger.admit(address)
+    else {
       counters.connectionsRefused.bump()
       child.close(promise: nil)
       return

@@ -11,7 +11,13 @@ extension ShardHost {
     // A keep-alive or a probe: no SIP message is as short (RFC 5626 §3.5.1; some phones send four zero octets).
     guard bytes.count > 8 else { return counters.keepAlives.bump() }
     let local = destination.map { Endpoint($0, port.local.port) } ?? port.local
-    arrived(bytes, Flow(transport: .udp, listener: port.listener, remote: remote, local: local))
+    let flow = Flow(transport: .udp, listener: port.listener, remote: remote, local: local)
+    if StunBinding.isSTUN(bytes) {
+      counters.keepAlives.bump()
+      if let answer = StunBinding.answer(bytes, from: remote) { send(answer, flow) }
+      return
+    }
+    arrived(bytes, flow)
   }
 
   /// NIO has delivered a datagram of `port`: take those behind it, and under load stay.

@@ -18,6 +18,7 @@ final class ShardHost {
   let mailboxes: [ShardMailbox]
   let driver: any LoopDriver
   let tls: TLSStore
+  let bans: SourceBans
 
   /// By listener index; nil where that is a stream.
   var ports: [DatagramPort?] = []
@@ -63,6 +64,7 @@ final class ShardHost {
     self.logger = logger
     self.loop = loop
     self.driver = driver
+    bans = configuration.bans
     load = LoadMeter(configuration.datagrams)
     connections = ConnectionTable(shard: UInt8(shard))
     outward = Array(repeating: [], count: mailboxes.count)
@@ -74,6 +76,7 @@ final class ShardHost {
   /// named in every token"). What cannot be read is refused where it came in.
   func arrived(_ bytes: [UInt8], _ flow: Flow) {
     counters.received.bump()
+    if !bans.isEmpty, bans.holds(flow.remote.ip, now: .now) { return counters.banned.bump() }
     guard shards > 1 else { return receive(bytes, flow) }
     let owner: UInt8
     switch MessageSkim.route(bytes, key: configuration.routingKey, shards: shards) {

@@ -68,7 +68,7 @@ extension ShardHost {
           let (host, ledger) = gate.value
           // Out of descriptors: wait instead of spinning on an accept that fails.
           try channel.pipeline.syncOperations.addHandler(AcceptBackoffHandler(shouldForwardIOErrorCaught: false))
-          try channel.pipeline.syncOperations.addHandler(AcceptGate(ledger, host.counters))
+          try channel.pipeline.syncOperations.addHandler(AcceptGate(ledger, host.counters, host.bans))
         }
       }
       .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)

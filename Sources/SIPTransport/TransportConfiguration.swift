@@ -20,6 +20,8 @@ public struct ShardGroupConfiguration: Sendable {
   public var streams = StreamOptions()
   /// Needed to listen on TLS or secure WebSockets, and to connect by TLS.
   public var tls: TLSContexts?
+  /// Nothing is read from these, and no connection taken.
+  public var bans = SourceBans()
 
   public init(listen: [ListenAddress], shards: Int = 1) {
     self.listen = listen

@@ -29,6 +29,8 @@ public struct TransportStatistics: Sendable, Equatable {
   /// TLS handshakes that failed, either way; requests for a WebSocket that got an HTTP error.
   public var handshakeFailures: UInt64 = 0
   public var upgradesRefused: UInt64 = 0
+  /// Messages of banned sources, which nobody has read.
+  public var banned: UInt64 = 0
   /// Dropped for not reading, for silence, for bytes that are not SIP.
   public var slowReaders: UInt64 = 0
   public var idleTimeouts: UInt64 = 0
@@ -46,7 +48,7 @@ public struct TransportStatistics: Sendable, Equatable {
     [
       \.received, \.sent, \.parseFailuresAnswered, \.parseFailuresDropped, \.keepAlives, \.crossed, \.wakes,
       \.overloadRejected, \.overloadDropped, \.itemsRefused, \.sendFailures, \.sendDrops, \.connectionsAccepted,
-      \.connectionsOpened, \.connectionsClosed, \.connectionsRefused, \.connectFailures,
+      \.connectionsOpened, \.connectionsClosed, \.connectionsRefused, \.connectFailures, \.banned,
       \.handshakeFailures, \.upgradesRefused, \.slowReaders, \.idleTimeouts, \.framingErrors,
     ]
   }
@@ -72,6 +74,7 @@ final class ShardCounters: Sendable {
   let connectFailures = Atomic<UInt64>(0)
   let handshakeFailures = Atomic<UInt64>(0)
   let upgradesRefused = Atomic<UInt64>(0)
+  let banned = Atomic<UInt64>(0)
   let slowReaders = Atomic<UInt64>(0)
   let idleTimeouts = Atomic<UInt64>(0)
   let framingErrors = Atomic<UInt64>(0)
@@ -99,6 +102,7 @@ final class ShardCounters: Sendable {
     s.connectFailures = connectFailures.load(ordering: .relaxed)
     s.handshakeFailures = handshakeFailures.load(ordering: .relaxed)
     s.upgradesRefused = upgradesRefused.load(ordering: .relaxed)
+    s.banned = banned.load(ordering: .relaxed)
     s.slowReaders = slowReaders.load(ordering: .relaxed)
     s.idleTimeouts = idleTimeouts.load(ordering: .relaxed)
     s.framingErrors = framingErrors.load(ordering: .relaxed)

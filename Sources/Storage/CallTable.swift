@@ -10,7 +10,7 @@ extension Database {
   public func insert(_ records: [PendingRecord]) async throws(StorageError) {
     try await write { db in
       let statement = try db.cachedStatement(
-        sql: "INSERT OR IGNORE INTO call VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        sql: "INSERT OR IGNORE INTO call VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
       var row = RowWriter()
       for record in records {
         record.make().write(into: &row)
@@ -59,5 +59,7 @@ extension CallRecord {
     row.json(writeVars)
     row.json(writeMedia)
     row.text(scriptError)
+    row.text(transferredBy)
+    row.text(transferTarget)
   }
 }

@@ -100,6 +100,13 @@ enum Schema {
           ALTER TABLE call_by_end RENAME TO call;
           """)
     }
+    migrator.registerMigration("3: transfers of calls") { db in
+      try db.execute(
+        sql: """
+          ALTER TABLE call ADD COLUMN transferred_by TEXT;
+          ALTER TABLE call ADD COLUMN transfer_target TEXT;
+          """)
+    }
     return migrator
   }
 }

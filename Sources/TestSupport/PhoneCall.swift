@@ -38,6 +38,12 @@ public final class PhoneCall {
   var answersInACK = false
   var client: ClientTransactionID?
   var credentials: [String] = []
+  /// What our PRACKs got.
+  public internal(set) var prackStatuses: [Int] = []
+  /// PRACKs that came for our responses.
+  public internal(set) var pracks: [Message] = []
+  var received = ReliableReceiver()
+  var reliable = ReliableSender()
   // Incoming.
   var server: ServerTransactionID?
   var steps: ArraySlice<PhoneStep> = []

@@ -48,12 +48,22 @@ extension ScriptedPhone {
       reply(id, message, 200)
     case .invite, .update:
       if !message.body.isEmpty { call.bodies.append(Array(message.body)) }
-      guard let status = reinviteAnswer else { return }
+      guard let status = message.method == .update ? updateAnswer ?? reinviteAnswer : reinviteAnswer else {
+        open.append((id, message))
+        return
+      }
       let isSuccess = (200..<300).contains(status)
       if message.method == .invite, isSuccess { call.serverReinvite = id }
-      reply(id, message, status, body: isSuccess ? sdp : [])
-    case .ack, .cancel, .register, .options, .info, .prack, .subscribe, .notify, .publish, .message, .refer, .unknown:
+      // An UPDATE without an offer only refreshes.
+      let answers = isSuccess && (message.method == .invite || !message.body.isEmpty)
+      reply(id, message, status, headers: isSuccess || status == 422 ? changeHeaders : [], body: answers ? sdp : [])
+    case .notify: reply(id, message, notifyAnswer)
+    case .refer: reply(id, message, referAnswer)
+    case .prack:
+      acknowledged(message, call)
       reply(id, message, 200)
+    case .ack, .cancel, .register, .options, .info, .subscribe, .publish, .message, .unknown:
+      reply(id, message, otherAnswer?.status ?? 200, headers: otherAnswer?.headers ?? [], body: otherAnswer?.body ?? [])
     }
   }
 
@@ -114,6 +124,7 @@ extension ScriptedPhone {
       call.state = .ended
     } else if status > 100 {
       call.state = .ringing
+      if headers.contains(where: { $0.hasPrefix("RSeq") }) { keepSending(bytes, of: call, hasSDP: !body.isEmpty) }
     }
   }
 
@@ -139,9 +150,14 @@ extension ScriptedPhone {
     call.isAcknowledged = true
   }
 
-  private func reply(_ id: ServerTransactionID, _ message: Message, _ status: Int, body: [UInt8] = []) {
+  func reply(
+    _ id: ServerTransactionID, _ message: Message, _ status: Int, headers: [String] = [], body: [UInt8] = []
+  ) {
     var writer = MessageWriter.response(to: message, status: status, toTag: newTag()[...])
     writer.header(.contact, contact)
-    table.respond(id, status: status, bytes: finish(writer, body: body), now: now, wheel: &wheel)
+    for line in headers { writer.append(line + "\r\n") }
+    let isOwnType = headers.contains { $0.hasPrefix("Content-Type") }
+    writer.finish(body: body[...], contentType: isOwnType ? nil : "application/sdp")
+    table.respond(id, status: status, bytes: writer.bytes, now: now, wheel: &wheel)
   }
 }

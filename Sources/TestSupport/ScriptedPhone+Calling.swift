@@ -143,6 +143,11 @@ extension ScriptedPhone {
       guard message.status >= 200 else { return }
       pending[id] = nil
       call.byeStatus = message.status
+    case .prack(let call):
+      guard message.status >= 200 else { return }
+      pending[id] = nil
+      call.prackStatuses.append(message.status)
+      if !message.body.isEmpty { call.bodies.append(Array(message.body)) }
     case .other:
       guard message.status >= 200 else { return }
       pending[id] = nil
@@ -169,6 +174,7 @@ extension ScriptedPhone {
     switch message.status {
     case ..<200:
       if message.status > 100, call.state == .calling { call.state = .ringing }
+      acknowledge(message, of: call)
     case 200..<300:
       if !isCopy {
         call.message = message
@@ -176,7 +182,11 @@ extension ScriptedPhone {
         let invitation = Dialog.Invitation(
           callID: call.callID[...], from: message.from.bytes, localTag: call.localTag[...], cseq: call.cseq,
           requestURI: Array(call.target.utf8)[...], flow: flow)
-        call.dialog = Dialog(uac: invitation, response: message)
+        if call.dialog == nil {
+          call.dialog = Dialog(uac: invitation, response: message)
+        } else {
+          call.dialog!.confirm(message)
+        }
       }
       acknowledge(call, cseq: call.cseq)
     default:
@@ -203,6 +213,7 @@ extension ScriptedPhone {
       call.state = .ended
     case .reinvite(let call): call.reinviteStatus = 408
     case .bye(let call): call.byeStatus = 408
+    case .prack(let call): call.prackStatuses.append(408)
     case .other: otherStatuses.append(408)
     }
   }

@@ -28,6 +28,20 @@ public final class ScriptedPhone: SimulatedNode {
   public var sdp: [UInt8]
   /// What it says to a re-INVITE or an UPDATE; nil: nothing but 100.
   public var reinviteAnswer: Int? = 200
+  /// Whether it answers a reliable provisional response with a PRACK; it says so in `headers` of the call.
+  public var acknowledgesReliable = true
+  /// What it says to an UPDATE, if not what it says to a re-INVITE.
+  public var updateAnswer: Int?
+  /// What it says to INFO, MESSAGE, OPTIONS and the like within a call, if not 200.
+  public var otherAnswer: (status: Int, headers: [String], body: [UInt8])?
+  /// What its PRACKs carry instead of nothing or, where the INVITE made no offer, of `sdp`.
+  public var prackBody: [UInt8]?
+  /// Lines without CRLF that its answers to a re-INVITE or UPDATE carry.
+  public var changeHeaders: [String] = []
+  /// What it says to a NOTIFY within a call.
+  public var notifyAnswer = 200
+  /// What it says to a REFER within a call.
+  public var referAnswer = 202
   /// Lines without CRLF that every request and response of its own carries.
   public var extraHeaders: [String] = []
 
@@ -45,6 +59,8 @@ public final class ScriptedPhone: SimulatedNode {
   /// Final statuses of requests sent with `send`.
   public internal(set) var otherStatuses: [Int] = []
 
+  /// Requests within calls that it left without an answer.
+  var open: [(id: ServerTransactionID, message: Message)] = []
   var table: TransactionTable
   var wheel: TimerWheel
   var random: SeededRandom
@@ -58,6 +74,7 @@ public final class ScriptedPhone: SimulatedNode {
     case invite(PhoneCall, attempts: Int)
     case reinvite(PhoneCall)
     case bye(PhoneCall)
+    case prack(PhoneCall)
     case other
   }
 
@@ -108,7 +125,8 @@ public final class ScriptedPhone: SimulatedNode {
       if timer.kind == 0 {
         table.fire(timer, now: now, wheel: &wheel)
       } else {
-        step(calls[Int(timer.slot)])
+        let call = calls[Int(timer.slot)]
+        if timer.kind == 1 { step(call) } else { sendAgain(call) }
       }
       handleEvents()
     }
@@ -133,7 +151,9 @@ public final class ScriptedPhone: SimulatedNode {
 
   var now: Instant { clock.now }
   var flow: Flow { Flow(transport: .udp, listener: 0, remote: server, local: endpoint) }
-  var contact: String { "<sip:\(user)@\(endpoint)>" }
+  /// Behind the address in Contact, as in `;reg-id=1`.
+  public var contactParameters = ""
+  var contact: String { "<sip:\(user)@\(endpoint)>\(contactParameters)" }
   var sentBy: Bytes { Array(endpoint.description.utf8)[...] }
 
   func newCallID() -> [UInt8] {

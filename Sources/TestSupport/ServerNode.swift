@@ -107,7 +107,7 @@ public final class ServerNode: SimulatedNode {
     }
     generation = 1
     services.peers.connect { [posted] input, shard in
-      guard (0..<count).contains(shard) else { return false }
+      guard (0..<count).contains(shard), !posted.isFull.load(ordering: .relaxed) else { return false }
       posted.add(shard, input)
       return true
     }
@@ -146,6 +146,12 @@ public final class ServerNode: SimulatedNode {
     }
   }
 
+  /// Mailboxes of shards take nothing.
+  public var mailboxesAreFull: Bool {
+    get { posted.isFull.load(ordering: .relaxed) }
+    set { posted.isFull.store(newValue, ordering: .relaxed) }
+  }
+
   /// An input to every shard.
   public func handle(_ input: ShardInput) {
     for shard in shards { shard.handle(input, now: clock.now) }
@@ -169,6 +175,7 @@ public final class ServerNode: SimulatedNode {
 
   private final class Posted: Sendable {
     private let inputs = Mutex<[(shard: Int, input: ShardInput)]>([])
+    let isFull = Atomic<Bool>(false)
     func add(_ shard: Int, _ input: ShardInput) { inputs.withLock { $0.append((shard, input)) } }
     var isEmpty: Bool { inputs.withLock { $0.isEmpty } }
     func take() -> [(shard: Int, input: ShardInput)] {

@@ -4,7 +4,7 @@ import Server
 struct Check: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Validate configuration and dialplan without opening a socket.",
-    discussion: "Prints file:line: what is wrong for every fault, and exits with 1 when there is one.")
+    discussion: "Prints file:line:column: what is wrong for every fault, and exits with 1 when there is one.")
 
   @OptionGroup var options: ConfigurationOptions
 
@@ -15,6 +15,7 @@ struct Check: AsyncParsableCommand {
     struct Fault: Encodable {
       var file: String
       var line: Int
+      var column: Int
       var message: String
     }
     var ok: Bool
@@ -30,7 +31,7 @@ struct Check: AsyncParsableCommand {
       faults = error.faults
     }
     if json {
-      let shown = faults.map { Report.Fault(file: $0.file, line: $0.line, message: $0.message) }
+      let shown = faults.map { Report.Fault(file: $0.file, line: $0.line, column: $0.column, message: $0.message) }
       Output.line(ControlJSON.pretty(Report(ok: faults.isEmpty, faults: shown)))
       if !faults.isEmpty { throw ExitCode(1) }
     } else if faults.isEmpty {

@@ -18,7 +18,7 @@ struct Nightjar: AsyncParsableCommand {
         name: "A running server",
         subcommands: [
           Reload.self, Status.self, Calls.self, Registrations.self, Trunks.self, Generations.self, Hangup.self,
-          Trace.self,
+          Trace.self, Bans.self,
         ]),
       CommandGroup(name: "Users", subcommands: [User.self]),
       CommandGroup(name: "Coming with a later release", subcommands: [Console.self, Explain.self, Test.self]),

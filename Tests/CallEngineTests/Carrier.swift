@@ -59,9 +59,9 @@ final class Carrier {
   }
 
   /// The trunk of somebody who registers.
-  func registering(realm: String? = nil, _ change: (inout TrunkPlan) -> Void = { _ in }) -> Trunk {
+  func registering(realms: [String] = [], _ change: (inout TrunkPlan) -> Void = { _ in }) -> Trunk {
     trunk { plan in
-      plan.credentials = TrunkCredentials(user: user, password: password, realm: realm)
+      plan.credentials = TrunkCredentials(user: user, password: password, realms: realms)
       plan.registration = TrunkRegistrationPlan(user: user)
       change(&plan)
     }

@@ -89,7 +89,8 @@ private func shown(
     for from in ["<sip:anonymous@anonymous.invalid>", #""x" <sip:Anonymous@host>"#] {
       #expect(shown(try invite(from: from)) == Shown(from: hidden, asserted: []))
       #expect(
-        shown(try invite(from: from), calleeIsTrusted: true) == Shown(from: hidden, asserted: [IdentityTests.asserted]))
+        shown(try invite(from: from), calleeIsTrusted: true)
+          == Shown(from: hidden, asserted: [IdentityTests.asserted], privacy: "id"))
     }
   }
 

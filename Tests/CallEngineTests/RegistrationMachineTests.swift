@@ -1,6 +1,7 @@
 @testable import CallEngine
 import NetCore
 import SIPDigest
+import SIPMessage
 import Testing
 
 /// Our registration at a carrier, without a network: what it says goes in, what we do comes out.
@@ -253,14 +254,17 @@ struct TrunkMachineTests {
   @Test("credentials are for the configured realm alone, or for the first that the host asks for")
   func realms() {
     let named = TrunkStatus()
-    let one = TrunkCredentials(user: "u", password: "p", realm: "carrier")
-    #expect(named.accepts(Array("carrier".utf8), one))
-    #expect(!named.accepts(Array("other".utf8), one, relearns: true) && !named.accepts([], one))
+    let two = TrunkCredentials(user: "u", password: "p", realms: ["carrier", "proxy"])
+    #expect(named.accepts(Array("carrier".utf8), two) && named.accepts(Array("proxy".utf8), two))
+    #expect(!named.accepts(Array("other".utf8), two) && !named.accepts([], two))
+    func challenge(_ realm: String) -> Bytes { Array("Digest realm=\"\(realm)\", nonce=\"n\"".utf8)[...] }
+    #expect(named.registrarChallenge(of: [challenge("other")], two) == nil)
+    #expect(named.registrarChallenge(of: [challenge("other"), challenge("proxy")], two)?.realm == Array("proxy".utf8))
     let learning = TrunkStatus()
     let any = TrunkCredentials(user: "u", password: "p")
     #expect(learning.accepts(Array("first".utf8), any) && learning.accepts(Array("first".utf8), any))
     #expect(!learning.accepts(Array("second".utf8), any))
-    #expect(learning.accepts(Array("second".utf8), any, relearns: true), "the registrar has another one now")
-    #expect(!learning.accepts(Array("first".utf8), any))
+    #expect(learning.registrarChallenge(of: [challenge("second")], any) != nil, "the registrar has another one now")
+    #expect(learning.accepts(Array("second".utf8), any) && !learning.accepts(Array("first".utf8), any))
   }
 }

@@ -49,7 +49,7 @@ struct ScenarioLadderTests {
     world.run(1)
     #expect(
       world.ladder(alice).dropFirst(before.0) == [
-        "> INVITE", "< 100", "< 407", "> ACK", "> INVITE", "< 100", "< 180", "< 200", "> ACK", "> BYE", "< 200",
+        "> INVITE", "< 407", "> ACK", "> INVITE", "< 100", "< 180", "< 200", "> ACK", "> BYE", "< 200",
       ])
     #expect(
       world.ladder(bob).dropFirst(before.1) == [

@@ -15,13 +15,13 @@ struct ScenarioTrunkRegistrationTests {
   /// A carrier and a server with a trunk to it.
   private func world(
     _ script: String = World.invite("call:reject { status = 404 }"), algorithms: [DigestAlgorithm] = [.md5, .sha256],
-    shards: Int = 1, realm: String? = nil, configure: (Carrier) -> Void = { _ in },
+    shards: Int = 1, configure: (Carrier) -> Void = { _ in },
     plan: (inout TrunkPlan) -> Void = { _ in }
   ) -> (World, Carrier) {
     let network = SimulatedNetwork()
     let carrier = Carrier("alpha", Self.address, on: network, algorithms: algorithms)
     configure(carrier)
-    let world = World(script, shards: shards, trunks: [carrier.registering(realm: realm, plan)], on: network)
+    let world = World(script, shards: shards, trunks: [carrier.registering(plan)], on: network)
     return (world, carrier)
   }
 
@@ -99,6 +99,16 @@ struct ScenarioTrunkRegistrationTests {
     world.run(1900)
     #expect(isRegistered(world))
     #expect(world.server.log.texts(.notice).filter { $0.contains("registered with a trunk") }.count == 2)
+  }
+
+  @Test("over a bad network the registration comes about all the same", arguments: 1...8 as ClosedRange<UInt64>)
+  func lossy(seed: UInt64) {
+    let network = SimulatedNetwork(seed: seed, conditions: .mobile)
+    let carrier = Carrier("alpha", Self.address, on: network)
+    let world = World(
+      "on.invite(function(call) call:reject { status = 404 } end)", trunks: [carrier.registering()], on: network)
+    world.run(40)
+    #expect(isRegistered(world) && world.server.log.texts(.warning) == [])
   }
 
   @Test("RFC 3261 §10.2.8: 423 with Min-Expires; §20.33 Retry-After of a 503")
@@ -249,6 +259,49 @@ struct ScenarioTrunkRegistrationTests {
     carrier.call(bare, callID: "own")
     world.run(1)
     #expect(carrier.peer.statuses.last == 407)
+  }
+
+  @Test("two accounts at one carrier, whose address both name: the token tells whose call it is")
+  func twoAccounts() {
+    let network = SimulatedNetwork()
+    let carrier = Carrier("alpha", Self.address, on: network)
+    carrier.challenged = []
+    var alpha = carrier.registering()
+    alpha.sources = [SourceNetwork(Self.address)!]
+    var beta = alpha
+    beta.name = "beta"
+    beta.context = "second"
+    let world = World(Self.whence, trunks: [alpha, beta], on: network)
+    world.run(1)
+    let contacts = carrier.requests(.register).compactMap { text($0.first(.contact)) }.map {
+      String($0.dropFirst().prefix { $0 != ">" })
+    }
+    #expect(Set(contacts).count == 2)
+    for (n, contact) in contacts.enumerated() { carrier.call(contact, callID: "account-\(n)") }
+    carrier.call("sip:4930@nightjar.example", callID: "by-source")
+    world.run(1)
+    let trunks = world.server.records.all.compactMap { record in
+      record.vars.first { $0.name == "trunk" }.flatMap { if case .string(let text) = $0.value { text } else { nil } }
+    }
+    #expect(trunks.sorted() == ["alpha", "alpha", "beta"])
+  }
+
+  @Test("a changed account's new registration is not taken for over when the old one is gone")
+  func changesLate() {
+    let (world, carrier) = world()
+    world.run(1)
+    // What takes the old Contact away is answered long after the new one was registered.
+    world.network.filter = { datagram in
+      !(datagram.from == carrier.peer.endpoint && text(datagram.bytes).contains("CSeq: 3 REGISTER"))
+    }
+    world.server.handle(
+      .directory(Directory(users: [], trunks: [carrier.registering { $0.registration?.contactUser = "x" }])))
+    world.run(2)
+    world.network.filter = nil
+    world.run(10)
+    #expect(isRegistered(world) && world.server.shards[0].trunkKeepers.count == 1)
+    let old = carrier.requests(.register).filter { text($0.first(.expires)) == "0" }
+    #expect(old.count > 1, "it was sent again")
   }
 
   @Test("the token is worth nothing once the registration is over")

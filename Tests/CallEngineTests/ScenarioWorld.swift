@@ -92,6 +92,8 @@ final class World {
       check("shard \(index) timers", shard.wheel.count)
       check("shard \(index) media owners", shard.mediaOwners.count)
       check("shard \(index) statistics owners", shard.statisticsOwners.count)
+      check("shard \(index) halves", shard.transfers.halves.count)
+      check("shard \(index) messages to halves", shard.transfers.unsent.count)
       check("shard \(index) sliced", shard.sliced.count)
       check("shard \(index) ready", shard.ready.count)
       check("shard \(index) waiting for DNS", shard.hopWaiters.count)

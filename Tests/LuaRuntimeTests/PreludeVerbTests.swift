@@ -65,7 +65,7 @@ import Testing
     ("call:ring{status=183}", "call:ring: option 'status' must be 180, 181 or 182, not 183"),
     ("call:ring{status='180'}", "call:ring: option 'status' must be an integer, not \"180\""),
     (
-      "call:ring{reliable='yes'}", "call:ring: option 'reliable' must be \"auto\" or \"never\", not \"yes\""
+      "call:ring{reliable='yes'}", "call:ring: option 'reliable' must be \"auto\", true or false, not \"yes\""
     ),
     ("call:ring(180)", "call:ring takes a table of options, not 180"),
     ("call:ring{180}", "call:ring takes named options, not a list"),

@@ -13,7 +13,8 @@ final class Telephone {
   static let operations = [
     "field", "header_get", "header_all", "header_set", "header_add", "header_remove", "var_set", "kv_get", "kv_set",
     "kv_incr", "kv_cas", "kv_delete", "log", "now", "uuid", "on_hangup", "spawn", "trunk_get", "trunk_list", "ring",
-    "progress", "answer", "dial", "reject", "hangup", "play", "tone", "echo", "wait", "sleep",
+    "progress", "answer", "dial", "reject", "hangup", "play", "tone", "echo", "wait", "sleep", "refer",
+    "refer_decided",
   ]
 
   struct Call: Equatable {

@@ -8,6 +8,7 @@ private func bytes(_ text: String) -> Bytes { Array(text.utf8)[...] }
 @Suite("RFC 3261 §22, RFC 8760: the server's side")
 struct AuthenticatorTests {
   static let key = [UInt8](repeating: 7, count: 32)
+  static let peer = IPAddress(v4: 0x7f00_0001)
   let authenticator = DigestAuthenticator(realm: "nightjar.local", algorithms: [.md5, .sha256], key: key)
 
   /// The verdict, in a form that can be compared.
@@ -38,7 +39,7 @@ struct AuthenticatorTests {
   }
 
   private func challenge(_ index: Int = 0, now: Int64 = 1000, by server: DigestAuthenticator? = nil) -> Bytes {
-    (server ?? authenticator).challenges(stale: false, nowSeconds: now)[index][...]
+    (server ?? authenticator).challenges(stale: false, source: Self.peer, nowSeconds: now)[index][...]
   }
 
   private func answer(
@@ -52,14 +53,16 @@ struct AuthenticatorTests {
 
   @Test("RFC 8760 §2.4: one challenge an algorithm, in order, with one nonce")
   func challenges() {
-    let values = authenticator.challenges(stale: true, nowSeconds: 5).map { String(decoding: $0, as: UTF8.self) }
+    func ask(stale: Bool) -> [[UInt8]] {
+      authenticator.challenges(stale: stale, source: Self.peer, nowSeconds: 5)
+    }
+    let values = ask(stale: true).map { String(decoding: $0, as: UTF8.self) }
     #expect(values.count == 2 && values[0].contains("algorithm=MD5") && values[1].contains("algorithm=SHA-256"))
     for value in values {
       #expect(
         value.hasPrefix("Digest realm=\"nightjar.local\", nonce=\"") && value.hasSuffix("qop=\"auth\", stale=true"))
     }
-    #expect(
-      authenticator.challenges(stale: false, nowSeconds: 5) != authenticator.challenges(stale: false, nowSeconds: 5))
+    #expect(ask(stale: false) != ask(stale: false))
   }
 
   @Test("RFC 3261 §22.4: a right answer, by either algorithm and either header", arguments: [0, 1])
@@ -138,6 +141,17 @@ struct AuthenticatorTests {
     }
     let mine = answer(challenge())
     #expect(try verify([mine.replacing("nonce=\"0", with: "nonce=\"00")]) == .stale)
+  }
+
+  @Test("RFC 7616 §5.4: a nonce that another source was given is stale; the /64 of an IPv6 address is one source")
+  func source() throws {
+    let foreign = authenticator.challenges(stale: false, source: IPAddress(v4: 0x7f00_0002), nowSeconds: 1000)[0][...]
+    #expect(try verify([answer(foreign)]) == .stale)
+    let mapped = authenticator.challenges(
+      stale: false, source: IPAddress(high: 0, low: 0xffff_7f00_0001), nowSeconds: 1000)[0][...]
+    #expect(try verify([answer(mapped)]) == .authenticated("1000"))
+    #expect(IPAddress("2001:db8::1")?.source == IPAddress("2001:db8:0:0:ffff::2")?.source)
+    #expect(IPAddress("2001:db8::1")?.source != IPAddress("2001:db8:0:1::1")?.source)
   }
 
   @Test("RFC 7616 §5.12: a count is used once; 64 may be under way, in any order")

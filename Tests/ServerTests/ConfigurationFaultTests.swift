@@ -23,6 +23,12 @@ struct ConfigurationFaultTests {
       ("sip:\n  shards: \"4\"", "n.yaml:2: sip.shards: a whole number is expected, not the text \"4\""),
       ("sip:\n  shards: 200", "n.yaml:2: sip.shards: 200 is out of range; 0 to 128"),
       ("sip:\n  shards: [1]", "n.yaml:2: sip.shards: a whole number is expected, not a list"),
+      (
+        "sip:\n  session_expires: 30",
+        "n.yaml:2: sip.session_expires: 30 is less than 90 (RFC 4028 §4); 0: none"
+      ),
+      ("sip: {session_expires: 120, min_se: 200}", "n.yaml:1: sip: session_expires is less than min_se"),
+      ("sip: {min_se: 60}", "n.yaml:1: sip.min_se: 60 is out of range; 90 to 86400"),
       ("sip: 5060", "n.yaml:1: sip: a group of keys is expected, not 5060"),
       ("- sip", "n.yaml:1: a group of keys is expected, not a list"),
       (
@@ -165,7 +171,7 @@ struct ConfigurationFaultTests {
         "n.yaml:3: sip.shard: unknown key; did you mean \"shards\"?",
         "n.yaml:5: users[1].contxt: unknown key; did you mean \"context\"?",
         "n.yaml:7: media.ports: \"x\" is not a range of ports, such as 10000-31999",
-        "n.yaml:8: frob: unknown key; known: sip, media, dialplan, users, registrar, access, trunks, storage, records, control, log",
+        "n.yaml:8: frob: unknown key; known: sip, dns, media, dialplan, users, registrar, access, trunks, limits, storage, records, control, log",
       ])
   }
 

@@ -22,7 +22,10 @@ struct ConfigurationReaderTests {
     #expect(c.sip.advertise == [])
     #expect(c.sip.algorithms == [.md5, .sha256])
     #expect(c.sip.shards == 0)
+    #expect(c.sip.sessionExpires == 1800 && c.sip.minSE == 90)
     #expect(c.sip.tls == .init())
+    #expect(c.sip.localNetworks == [])
+    #expect(c.sip.nat == KeepaliveSettings(interval: .seconds(30 as Int64), method: .crlf))
     #expect(c.media.addresses.map(\.description) == ["127.0.0.1", "::1"])
     #expect(c.media.ports == 10000...31999)
     #expect(c.media.timeout == .seconds(60 as Int64))
@@ -53,6 +56,8 @@ struct ConfigurationReaderTests {
         advertise: [203.0.113.9, "2001:db8::9"]
         auth: {algorithms: [SHA-256]}
         tls: {certificate: null, key: null}
+        session_expires: 600
+        min_se: 120
         shards: 4
       media:
         address: 192.0.2.1
@@ -89,6 +94,7 @@ struct ConfigurationReaderTests {
     #expect(c.sip.advertise.map(\.description) == ["203.0.113.9", "2001:db8::9"])
     #expect(c.sip.algorithms == [.sha256])
     #expect(c.sip.shards == 4)
+    #expect(c.sip.sessionExpires == 600 && c.sip.minSE == 120)
     #expect(c.media.addresses.map(\.description) == ["192.0.2.1"])
     #expect(c.media.ports == 20000...20999)
     #expect(c.media.timeout == .milliseconds(12500))
@@ -127,7 +133,7 @@ struct ConfigurationReaderTests {
     other.username = "4930"
     other.password = "s3cret"
     other.authUsername = "a4930"
-    other.realm = "example.net"
+    other.realms = ["example.net"]
     other.register = true
     other.expires = 600
     other.contactUser = "+4930"

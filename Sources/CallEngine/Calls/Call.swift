@@ -26,6 +26,8 @@ final class Call {
   var bridged: Leg?
   var dial: Dial?
   var attempts: [CallAttempt] = []
+  /// Dials that ended with a 3xx: what the script dials next is where the callee sent the call, as far as others know.
+  var forwardings: [Forwarding] = []
 
   /// Why and by whom the call ended; set once.
   var hangup: Hangup?
@@ -48,6 +50,8 @@ final class Call {
   var headers = HeaderChanges()
   var vars: [(key: [UInt8], value: LuaValue)] = []
   var scriptError: String?
+  /// Only where something is or was transferred.
+  var transfer: CallTransfer?
   /// Counters of released ports that the media plane has still to report.
   var statisticsPending = 0
   var statistics: [(leg: String, codec: String, value: MediaStatistics)] = []
@@ -85,7 +89,7 @@ final class Call {
 
   var state: String {
     if hangup != nil { return "ended" }
-    if bridged != nil { return "talking" }
+    if bridged != nil || transfer?.half != nil { return "talking" }
     if dial != nil { return "ringing" }
     return isAnswered ? "answered" : "routing"
   }

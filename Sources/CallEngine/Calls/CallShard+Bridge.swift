@@ -10,7 +10,7 @@ import SIPTransaction
 extension CallShard {
   /// The leg that a leg talks with.
   func counterpart(_ leg: Leg) -> Leg? {
-    guard let bridged = leg.call.bridged else { return nil }
+    guard let bridged = leg.call.bridged, !leg.isLeaving, leg.call.transfer?.half == nil else { return nil }
     let other = leg === bridged ? leg.call.caller! : bridged
     return other.isLive ? other : nil
   }
@@ -30,6 +30,7 @@ extension CallShard {
       return accept(leg, sdp: sdp)
     }
     guard let proposed = take(id, message, leg) else { return }
+    if let half = joinedHalf(leg) { return pass(id, message, leg, proposed, half) }
     guard let other = counterpart(leg) else { return answerAlone(id, message, leg, proposed) }
     guard let offer = passableOffer(id, message, leg, proposed, to: other) else { return }
     leg.serverInvite = id
@@ -89,7 +90,7 @@ extension CallShard {
     let previous = leg.localSDP.flatMap { try? SessionDescription(parsing: $0[...]) }
     guard
       let built = try? OfferAnswerSDP.relayedOffer(
-        from: remote.session, audio: remote.audio, address: described(port), port: port.rtpPort,
+        from: remote.session, audio: remote.audio, address: described(port, for: leg), port: port.rtpPort,
         session: leg.description.identity, previous: previous)
     else { return nil }
     leg.saved = leg.description
@@ -135,6 +136,7 @@ extension CallShard {
     _ = leg.offers.receiveAnswer(reliable: true)
     leg.remote = answer
     sendMedia(leg)
+    if let half = joinedHalf(leg) { sessionChanged(half, leg) }
     guard let other = counterpart(leg) else { return }
     sendMedia(other)
     connect(leg.call, leg.role == .callee ? leg : other, leg.call.dial)
@@ -160,6 +162,7 @@ extension CallShard {
   /// A leg is offered what the one that it talks with has said last: the callee took another codec than the caller was
   /// promised, or a change was withdrawn when it had happened already.
   func reoffer(_ leg: Leg) {
+    if let half = joinedHalf(leg) { return settle(half, turn: half.turns) }
     guard leg.phase == .confirmed, leg.isQuiet, leg.byeReason == nil, leg.reinviteTimer == nil,
       let remote = counterpart(leg)?.remote, leg.port != nil
     else { return }
@@ -183,6 +186,7 @@ extension CallShard {
     }
     leg.clientInvite = nil
     leg.dialog?.refreshTarget(message)
+    aimAgain(leg)
     sendACK(leg, of: id, cseq: message.cseq)
     changed(leg, message, passed: passed)
     if leg.byeReason != nil { afterACK(leg) }
@@ -194,6 +198,7 @@ extension CallShard {
   }
 
   func cancelReinvite(_ leg: Leg) {
+    withdraw(leg)
     if let other = counterpart(leg) ?? (leg.role == .caller ? leg.call.bridged : leg.call.caller),
       let id = other.clientInvite
     {
@@ -216,6 +221,7 @@ extension CallShard {
       reply(invite, request, 487, tag: leg.tag, cause: cause)
     }
     leg.phase = .ended
+    if leavesAlone(leg) { return ended(leg) }
     if leg.role == .caller {
       // On an early dialog a BYE is as good as a CANCEL (§15).
       hangUp(call, .init(side: .caller, status: call.isAnswered ? 200 : 487, cause: cause))
@@ -230,14 +236,13 @@ extension CallShard {
   private func calleeGone(_ leg: Leg, _ cause: Cause) {
     let call = leg.call
     guard call.bridged === leg else { return }
-    if let dial = call.dial, dial.options.continuesAfterBridge, call.hangup == nil {
+    if let dial = call.dial, dial.options.continuesAfterBridge, call.hangup == nil, call.caller.isLive,
+      call.transfer?.half == nil
+    {
       call.bridged = nil
       if let port = call.caller.port { mediaCommands.append(.unbridge(port.id)) }
       cancel(&call.durationTimer)
-      if let waiting = call.caller.serverInvite, let request = table.request(of: waiting) {
-        call.caller.serverInvite = nil
-        reply(waiting, request, 487, nil, tag: call.caller.tag)
-      }
+      failChange(call.caller, status: 487)
       return finishDial(call, dial, bridgeResult(dial, endedBy: "callee", cause: cause))
     }
     hangUp(call, .init(side: .callee, status: 200, cause: cause))

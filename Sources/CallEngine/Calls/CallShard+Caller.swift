@@ -79,12 +79,16 @@ extension CallShard {
   func contact(of flow: Flow, isSecure: Bool = false) -> Bytes {
     let listener = Int(flow.listener)
     guard settings.listeners.indices.contains(listener) else { return [] }
-    return isSecure ? settings.listeners[listener].secureContact[...] : settings.listeners[listener].contact[...]
+    let own = settings.listeners[listener]
+    if settings.isNear(flow.remote.ip) { return isSecure ? own.nearSecureContact[...] : own.nearContact[...] }
+    return isSecure ? own.secureContact[...] : own.contact[...]
   }
 
   func sentBy(of flow: Flow) -> Bytes {
     let listener = Int(flow.listener)
-    return settings.listeners.indices.contains(listener) ? settings.listeners[listener].sentBy[...] : []
+    guard settings.listeners.indices.contains(listener) else { return [] }
+    return settings.isNear(flow.remote.ip)
+      ? settings.listeners[listener].nearSentBy[...] : settings.listeners[listener].sentBy[...]
   }
 
   func finish(_ writer: inout MessageWriter, _ sdp: [UInt8]?) {
@@ -121,9 +125,11 @@ extension CallShard {
     return true
   }
 
-  /// The address that SDP gives for a leased port: behind NAT the advertised one of its family.
-  func described(_ port: MediaPort) -> IPAddress {
-    settings.advertisedMedia.first { $0.family == port.address.family } ?? port.address
+  /// The address that SDP gives a peer for a leased port: behind NAT the advertised one of its family, unless the peer
+  /// is on our side of it.
+  func described(_ port: MediaPort, for leg: Leg) -> IPAddress {
+    if settings.advertisedMedia.isEmpty || settings.isNear(leg.flow.remote.ip) { return port.address }
+    return settings.advertisedMedia.first { $0.family == port.address.family } ?? port.address
   }
 
   /// What one leg answered, as the answer to what another one offered. Nil: that leg has no port, or nothing that was
@@ -131,7 +137,8 @@ extension CallShard {
   func relayedAnswer(to leg: Leg, offer: RemoteDescription, from audio: AudioStream) -> BuiltDescription? {
     guard let port = leg.port else { return nil }
     return try? OfferAnswerSDP.relayedAnswer(
-      offer: offer.session, offerAudio: offer.audio, answer: audio, address: described(port), port: port.rtpPort,
+      offer: offer.session, offerAudio: offer.audio, answer: audio, address: described(port, for: leg),
+      port: port.rtpPort,
       session: leg.description.identity)
   }
 
@@ -152,7 +159,7 @@ extension CallShard {
     return leg.description.update(
       OfferAnswerSDP.answer(
         to: offer.session, audio: offer.audio, codecs: [codec], telephoneEvent: offer.audio.telephoneEvent,
-        address: described(port), port: port.rtpPort, session: leg.description.identity))
+        address: described(port, for: leg), port: port.rtpPort, session: leg.description.identity))
   }
 
   /// Our own offer to a caller who made none, in a 200.
@@ -160,7 +167,8 @@ extension CallShard {
     guard leaseMedia(leg), let port = leg.port else { return nil }
     return leg.description.update(
       OfferAnswerSDP.offer(
-        codecs: [.pcmu, .pcma], address: described(port), port: port.rtpPort, session: leg.description.identity))
+        codecs: [.pcmu, .pcma], address: described(port, for: leg), port: port.rtpPort,
+        session: leg.description.identity))
   }
 
   /// The first codec of a list that tones and files can be made in.
@@ -184,7 +192,7 @@ extension CallShard {
     if let rate = (local ?? remote).formats.first?.clockRate { codecs.clockRate = rate }
     mediaCommands.append(
       .remote(
-        port.id, rtp: remote.destination, rtcp: remote.rtcp, codecs: codecs,
+        port.id, rtp: behindNAT(remote.destination, leg), rtcp: behindNAT(remote.rtcp, leg), codecs: codecs,
         sending: remote.direction.receives && direction.sends, receiving: remote.direction.sends && direction.receives,
         latch: true))
   }

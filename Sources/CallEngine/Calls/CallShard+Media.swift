@@ -19,7 +19,7 @@ extension CallShard {
     watch(leg, active)
   }
 
-  private func watch(_ leg: Leg, _ active: Instant.Span) {
+  func watch(_ leg: Leg, _ active: Instant.Span) {
     guard let port = leg.port?.id else { return }
     let isHeld =
       leg.remote?.audio.direction.sends == false || leg.description.audio?.direction.receives == false
@@ -53,6 +53,7 @@ extension CallShard {
 
   func hear(_ action: RingbackMachine.Action, _ call: Call, _ dial: Dial) {
     let caller = call.caller!
+    guard caller.isLive else { return }
     switch action {
     case .nothing: return
     case .ring(let status): provisional(caller, status)
@@ -87,7 +88,7 @@ extension CallShard {
     guard let port = leg.port else { return nil }
     guard let offer = leg.remote else {
       return OfferAnswerSDP.offer(
-        codecs: Array(audio.codecs), telephoneEvent: audio.telephoneEvent, address: described(port),
+        codecs: Array(audio.codecs), telephoneEvent: audio.telephoneEvent, address: described(port, for: leg),
         port: port.rtpPort, session: leg.description.identity)
     }
     return relayedAnswer(to: leg, offer: offer, from: audio)
@@ -105,7 +106,9 @@ extension CallShard {
   /// The tone or the file, and the legs whose own early media may take over from it.
   func playRingback(_ call: Call, _ dial: Dial) {
     // Where the offer is ours nobody listens before it is answered.
-    guard call.caller.remote != nil, let port = call.caller.port?.id, let codec = call.caller.agreedCodec else { return }
+    guard call.caller.remote != nil, let port = call.caller.port?.id, let codec = call.caller.agreedCodec else {
+      return
+    }
     let source: AudioSource
     switch dial.ringback.policy {
     case .play(_, let loop, _) where dial.options.ringbackFiles.count > 1:

@@ -11,8 +11,17 @@ extension CallShard {
       return reply(id, message, 503) { $0.header(.retryAfter, number: 5) }
     }
     guard let admitted = admit(id, message) else { return }
+    if isLoop(message) { return reply(id, message, 482) }
+    guard CallShard.readsDescriptions(message) else {
+      return reply(id, message, 406) { $0.header(.accept, "application/sdp" as StaticString) }
+    }
     guard let script else { return reply(id, message, 404, cause: .unallocatedNumber) }
+    if message.has(.privacy), let unmet = Privacy(message).unmet {
+      return reply(id, message, 500, "Privacy \(String(decoding: unmet, as: UTF8.self)) is not possible")
+    }
     guard isLongEnough(id, message, nil) else { return }
+    let replaced = replaces(id, message, admitted)
+    if case .refused = replaced { return }
     var offer: RemoteDescription?
     if !message.body.isEmpty {
       do throws(SDPError) {
@@ -44,6 +53,7 @@ extension CallShard {
     leg.serverInvite = id
     leg.remote = offer
     leg.use = use
+    leg.isDirect = message.hasOneVia
     if offer != nil { _ = leg.offers.receiveOffer() }
     call.caller = leg
     do {
@@ -59,6 +69,7 @@ extension CallShard {
     remember(id, leg)
     script.calls += 1
     services.counters.add(.callsStarted)
+    if case .replaces(let dialog) = replaced { return replace(dialog, by: leg) }
     startScript(call)
   }
 
@@ -110,7 +121,11 @@ extension CallShard {
   func acknowledged(_ message: Message) {
     guard let leg = leg(tag: message.toTag), let dialog = leg.dialog,
       dialog.callID.elementsEqual(message.callID), message.fromTag.map({ dialog.remoteTag.elementsEqual($0) }) ?? false
-    else { return services.counters.add(.strayRequests) }
+    else {
+      // The ACK of what was refused without a transaction names nothing, and that is well.
+      if let tag = message.toTag, Token(hex: tag)?.slot == CallShard.noSlot { return }
+      return services.counters.add(.strayRequests)
+    }
     // A copy, or of an INVITE before: its 2xx had an ACK, or it comes too late (§13.3.1.4).
     guard let waiting = leg.unacknowledged, message.cseq == leg.ackCSeq else { return }
     leg.unacknowledged = nil
@@ -133,7 +148,7 @@ extension CallShard {
     guard let leg = pending(id), leg.unacknowledged == id else { return }
     leg.unacknowledged = nil
     remember(id, nil)
-    if leg.call.hangup != nil { return afterACK(leg) }
+    if leg.call.hangup != nil || leg.isLeaving { return afterACK(leg) }
     hangUp(leg.call, .init(side: .system, status: 408, cause: .recoveryOnTimerExpiry, text: "no ACK"))
   }
 }

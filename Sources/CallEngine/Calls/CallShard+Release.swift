@@ -18,6 +18,7 @@ extension CallShard {
     call.endMilliseconds = services.wallClock()
     // Before any leg ends: the record waits for these.
     call.hooksLeft = call.hooks > 0 ? Array(1...call.hooks) : []
+    if call.transfer != nil { transferEnds(call, info) }
     let reason = own ?? .cause(info.cause, text: info.text)
     let dial = call.dial
     if let dial, dial.stage == .ringing { _ = dial.tree.abort() }
@@ -78,6 +79,10 @@ extension CallShard {
       releaseMedia(leg)
       return
     }
+    if leg.isLocating {
+      leg.byeReason = reason
+      return releaseMedia(leg)
+    }
     leg.phase = .ended
     releaseMedia(leg)
     let (id, branch) = table.reserveClient()
@@ -94,6 +99,7 @@ extension CallShard {
   func ended(_ leg: Leg) {
     leg.phase = .ended
     releaseMedia(leg)
+    forgetTransfer(of: leg)
     leg.serverInvite = nil
     if let pending = leg.clientInvite {
       // Our re-INVITE, or an INVITE that cannot end otherwise: without a CANCEL it may ring for ever (§9.1).
@@ -198,7 +204,9 @@ extension CallShard {
       }
     case 4: scriptTimer(token)
     case 10: trunkTimer(token)
-    case 14: resolveTimedOut(token)
+    case 12: transferTimer(token)
+    case 14: if token.which == 0 { resolveTimedOut(token) } else { hopTimedOut(token) }
+    case 15: keepaliveTurn()
     default:
       taskTimer(token)
     }

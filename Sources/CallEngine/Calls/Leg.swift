@@ -15,8 +15,8 @@ final class Leg {
 
   /// Our tag in its dialog; its slot leads back here without a hash.
   let token: Token
-  let role: Role
-  unowned let call: Call
+  var role: Role
+  unowned var call: Call
   var phase = Phase.early
   var flow: Flow
   var dialog: Dialog?
@@ -72,8 +72,16 @@ final class Leg {
   var sent: SentInvite?
   /// A phone that registered: requests go where its REGISTER came from.
   var isBinding = false
-  /// Servers of the same target that are still to be tried (RFC 3263 §4.3).
-  var otherHops: [Flow] = []
+  /// No proxy stands between us and the phone: where its messages come from, it is.
+  var isDirect = false
+  /// Other servers of the same target (RFC 3263 §4.3).
+  var hops: HopList?
+  /// Its Contact is being looked up: ACK and BYE wait for that.
+  var isLocating = false
+  /// Hash of the tag in a callee's last 18x, for whoever answers in his place (RFC 3891); 0: none came.
+  var ringingTag: UInt64 = 0
+  /// Only while something is transferred.
+  var transfer: LegTransfer?
 
   init(token: Token, role: Role, call: Call, flow: Flow, session: UInt64) {
     self.token = token
@@ -115,6 +123,12 @@ final class Leg {
   }
 
   var isLive: Bool { phase != .ended }
+  /// FNV-1a; never 0.
+  static func hash(ofTag tag: Bytes) -> UInt64 {
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    for octet in tag { hash = (hash ^ UInt64(octet)) &* 0x100_0000_01b3 }
+    return hash | 1
+  }
   /// Our tag as it is written.
   var tag: Bytes { dialog?.localTag ?? token.hex[...] }
   var name: LegName { LegName(slot: token.slot, generation: token.generation) }
@@ -144,7 +158,7 @@ struct SentInvite {
 
 /// A leg as transactions, which outlive it, know it: two numbers that find nothing once it is over, so that nothing of
 /// a call is kept for them.
-struct LegName {
+struct LegName: Equatable {
   var slot: UInt32
   var generation: UInt32
 

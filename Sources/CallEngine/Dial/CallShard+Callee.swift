@@ -29,7 +29,7 @@ extension CallShard {
     switch target.place {
     case .user: return .none
     case .binding(_, let binding):
-      return .known(Route(uri: Array(binding.contact), flow: binding.flow, path: binding.path))
+      return .known(route(to: binding))
     case .trunk(let name, let number):
       guard let trunk = directory.trunk(named: name) else { return .none }
       let uri = trunk.uri(user: number)
@@ -54,28 +54,34 @@ extension CallShard {
     guard let remote = call.caller.remote else {
       return leg.description.update(
         OfferAnswerSDP.offer(
-          codecs: [.pcmu, .pcma], address: described(port), port: port.rtpPort, session: leg.description.identity))
+          codecs: [.pcmu, .pcma], address: described(port, for: leg), port: port.rtpPort,
+          session: leg.description.identity))
     }
     // What we promised, or will promise, the caller stands first (RFC 3264 §6.1: the answerer prefers it).
     let first =
-      call.caller.localAudio?.formats.first
+      call.caller.agreedCodec
       ?? (dial.ringback.policy.generatesAudio ? generable(remote.audio) : nil)
     guard
       let sdp = try? OfferAnswerSDP.relayedOffer(
-        from: remote.session, audio: remote.audio, address: described(port), port: port.rtpPort,
-        session: leg.description.identity, codecs: codecs, first: first)
+        from: remote.session, audio: remote.audio, address: described(port, for: leg), port: port.rtpPort,
+        session: leg.description.identity, codecs: codecs, first: first, direction: call.isTransfer ? .sendrecv : nil)
     else { return nil }
     return leg.description.update(sdp)
   }
 
-  func invite(_ leg: Leg, _ route: Route, _ target: DialTarget, _ call: Call, _ dial: Dial, body: [UInt8]) {
+  /// - Parameter again: the same INVITE to another server, with its Call-ID and CSeq (RFC 3263 §4.3).
+  func invite(
+    _ leg: Leg, _ route: Route, _ target: DialTarget, _ call: Call, _ dial: Dial, body: [UInt8],
+    again: SentInvite? = nil
+  ) {
     let (id, branch) = table.reserveClient()
-    let caller = identity(of: call, target: target)
+    let trust = trust(in: target)
+    let caller = identity(of: call, target: target, trust)
     var writer = MessageWriter(capacity: 704 + 2 * route.uri.count + caller.from.count + body.count)
     writer.requestLine(.invite, uri: route.uri[...])
     via(&writer, leg.flow, branch)
     for path in route.path { writer.header(.route, path[...]) }
-    writer.header(.maxForwards, number: max(0, (call.invite.maxForwards ?? 70) - 1))
+    writer.header(.maxForwards, number: CallShard.hopsLeft(after: call.invite))
     writer.begin(.from)
     let from = writer.count
     writer.append(caller.from)
@@ -90,8 +96,12 @@ extension CallShard {
     writer.append(">\r\n" as StaticString)
     writer.begin(.callID)
     let callID = writer.count
-    Token(shard: shard, slot: 0, generation: UInt32(truncatingIfNeeded: random.next()), random: random.next())
-      .write(into: &writer.bytes)
+    if let again {
+      writer.append(again.bytes[Int(again.callID.lowerBound)..<Int(again.callID.upperBound)])
+    } else {
+      Token(shard: shard, slot: 0, generation: UInt32(truncatingIfNeeded: random.next()), random: random.next())
+        .write(into: &writer.bytes)
+    }
     let callIDEnd = writer.count
     writer.endLine()
     writer.header(.cSeq, "1 INVITE" as StaticString)
@@ -99,13 +109,14 @@ extension CallShard {
     writer.header(.contact, contact(of: leg.flow, isSecure: route.uri.starts(with: "sips:".utf8)))
     writer.header(.allow, CallShard.allow)
     sessionOffer(&writer, leg)
-    for value in caller.assertedIdentities { writer.header(.pAssertedIdentity, value[...]) }
-    if let privacy = caller.privacy { writer.header(.privacy, privacy[...]) }
     var changes = call.headers
+    if caller.hidesDetails { hideDetails(&changes) }
     for header in dial.options.headers { changes.set(header.name, header.value) }
     for header in target.headers { changes.set(header.name, header.value) }
     for name in target.remove { changes.remove(name) }
+    writeIdentity(&writer, caller, target, call, trust, changes: changes)
     passHeaders(&writer, from: call.invite, changes: changes)
+    writer.copyAll(.referredBy, from: call.invite)
     writer.finish(body: body[...], contentType: "application/sdp")
     leg.sent = SentInvite(
       bytes: writer.bytes, from: from..<fromEnd, tagLength: UInt8(Token.length), callID: callID..<callIDEnd,
@@ -178,13 +189,6 @@ extension CallShard {
     writer.append(";rport\r\n" as StaticString)
   }
 
-  private func identity(of call: Call, target: DialTarget) -> CallerIdentity.Outgoing {
-    CallerIdentity.outgoing(
-      invite: call.invite, account: call.account, trusted: call.trunk != nil || call.account == nil,
-      domain: settings.domain, override: target.from,
-      asserted: target.asserted, privacy: target.privacy, calleeIsTrusted: target.isTrunk)
-  }
-
   // MARK: the callee answers
 
   func succeeded(_ id: ClientTransactionID, _ leg: Leg, _ message: Message) {
@@ -194,16 +198,21 @@ extension CallShard {
     guard var dialog = confirmed(leg, by: message) ?? Dialog(uac: sent.invitation(flow: leg.flow), response: message)
     else { return unreadableAnswer(leg) }
     let call = leg.call
-    aim(&dialog, isBinding: leg.isBinding)
+    let named = aim(&dialog, isBinding: leg.isBinding)
     leg.flow = dialog.flow
     leg.dialog = consume dialog
     leg.sent = nil
+    leg.hops = nil
     leg.clientInvite = nil
     leg.phase = .confirmed
     if message.has(.allow) { leg.allowsUpdate = message.hasToken("UPDATE", in: .allow) }
     if let timer = leg.timer { wheel.cancel(timer) }
     agree(leg, message)
-    sendACK(leg, of: id, cseq: message.cseq)
+    if let named {
+      acknowledge(leg, of: id, cseq: message.cseq, at: named)
+    } else {
+      sendACK(leg, of: id, cseq: message.cseq)
+    }
     guard !leg.isCancelled, call.hangup == nil, let dial = call.dial, dial.stage == .ringing else {
       // The race of CANCEL and 200, or the late 200 of a losing fork: acknowledged, then ended at once.
       return bye(leg, reason: .completedElsewhere)
@@ -214,34 +223,11 @@ extension CallShard {
   /// Another 2xx to the same INVITE with another To-tag: a proxy behind forked it (§13.2.2.4); that dialog is ended.
   /// - Parameter first: the ACK that the other one has had, which says as whom we called.
   func refuseFork(_ first: Message, _ message: Message, isBinding: Bool) {
+    // Above the numbers of the PRACKs that his early dialog may have had.
     let local = Dialog.Invitation(
-      callID: first.callID, from: first.from.bytes, localTag: first.fromTag ?? [], cseq: first.cseq,
+      callID: first.callID, from: first.from.bytes, localTag: first.fromTag ?? [], cseq: first.cseq + 64,
       requestURI: first.requestURI.bytes, flow: first.flow)
-    guard var dialog = Dialog(uac: local, response: message) else { return }
-    aim(&dialog, isBinding: isBinding)
-    var ack = dialog.ack(
-      cseq: message.cseq, branch: mint(slot: CallShard.noSlot, generation: 0), viaSentBy: sentBy(of: dialog.flow),
-      transport: dialog.flow.transport)
-    ack.finish()
-    table.sendAck(ack.bytes, flow: dialog.flow)
-    let (id, branch) = table.reserveClient()
-    var end = dialog.request(
-      .bye, branch: branch, viaSentBy: sentBy(of: dialog.flow), transport: dialog.flow.transport)
-    end.reason(.cause(.normalClearing))
-    end.finish()
-    own(id, .none)
-    table.send(id, method: .bye, bytes: end.bytes, flow: dialog.flow, now: now, wheel: &wheel)
-  }
-
-  /// Where requests of a dialog go: to a phone the way its messages came (it may be behind NAT), to a trunk or an
-  /// address what its Contact says (RFC 3261 §12.2.1.1), unless a proxy recorded a route.
-  func aim(_ dialog: inout Dialog, isBinding: Bool) {
-    guard !isBinding, let uri = try? URI(parsing: dialog.nextHop),
-      let literal = HopQuery(uri, reach: settings.reach)?.literalHop, literal.transport == dialog.flow.transport,
-      // Another address of the same peer proves the same name.
-      let hop = flow(to: literal.endpoint, literal.transport, peer: dialog.flow.peer)
-    else { return }
-    if hop.remote != dialog.flow.remote { dialog.flow = hop }
+    endFork(local, message, isBinding: isBinding)
   }
 
   func sendACK(_ leg: Leg, of id: ClientTransactionID, cseq: UInt32, sdp: [UInt8]? = nil) {
@@ -249,7 +235,7 @@ extension CallShard {
     var writer = dialog.ack(
       cseq: cseq, branch: mint(slot: CallShard.noSlot, generation: 0), viaSentBy: sentBy(of: dialog.flow),
       transport: dialog.flow.transport)
-    prove(leg, cseq, &writer)
+    prove(leg, cseq, to: dialog.flow, &writer)
     finish(&writer, sdp)
     table.sendAck(writer.bytes, flow: dialog.flow, of: id)
   }
@@ -265,6 +251,9 @@ extension CallShard {
       _ = leg.offers.receiveAnswer(reliable: true)
     }
     guard leg.remote != nil else { return unusable(leg, call, dial) }
+    if let half = call.transfer?.joining, half.stage == .ringing {
+      return handedOver(leg, message.status, call, dial, half)
+    }
     guard leaseMedia(call.caller) else { return unusable(leg, call, dial, status: 503) }
     guard let plan = plan(for: call.caller, with: leg) else { return unusable(leg, call, dial) }
 
@@ -279,6 +268,7 @@ extension CallShard {
     cancel(&dial.progressTimer)
     cancel(&dial.delayTimer)
     call.bridged = leg
+    defer { transferAnswered(call) }
     switch plan {
     case .answer(let sdp):
       let body = call.caller.description.update(sdp)
@@ -312,6 +302,8 @@ extension CallShard {
     guard let audio = leg.remoteAudio else { return nil }
     if caller.localSDP != nil {
       // Our offer that he has not answered yet: what he takes is seen then.
+      // Who was transferred from a hold is to talk again.
+      if caller.call.isTransfer, isHeld(caller) { return .reoffer }
       return caller.remote == nil || agrees(caller, with: audio) ? .promised : .reoffer
     }
     let isOffer = caller.remote == nil

@@ -72,13 +72,12 @@ extension CallShard {
           leaf, target, call, dial, status: known ? 480 : 404,
           known ? .subscriberAbsent : .unallocatedNumber)
       }
-      let targets = bindings.map { binding in
+      if bindings.count == 1 {
         var one = target
-        one.place = .binding(user: user, binding)
-        return one
+        one.place = .binding(user: user, bindings[0])
+        return ring(leaf, one, call, dial)
       }
-      if targets.count == 1 { return ring(leaf, targets[0], call, dial) }
-      perform(dial.tree.expand(leaf, into: targets), call, dial)
+      perform(dial.tree.expand(leaf, into: BindingFork.shapes(of: bindings, user: user, target)), call, dial)
     case .binding, .trunk, .uri:
       ring(leaf, target, call, dial)
     }
@@ -100,19 +99,20 @@ extension CallShard {
     case .taken(let taken): use = taken
     case .refused(let status, let cause): return fail(leaf, target, call, dial, status: status, cause)
     }
-    let attempt = call.attempts.count
-    call.attempts.append(CallAttempt(target: target.name, uri: route.uri))
-    call.attempts[attempt].remote = route.flow.remote
-    call.attempts[attempt].startMilliseconds = services.wallClock()
+    dial.redirection?.note(target)
+    let attempt = attempt(at: target, uri: route.uri, route.flow, call)
     let (slot, generation) = legs.reserve()
     let leg = Leg(
       token: mint(slot: slot, generation: generation), role: .callee, call: call, flow: route.flow,
       session: random.next())
     leg.attempt = attempt
-    if case .binding = target.place { leg.isBinding = true }
+    if case .binding(_, let binding) = target.place {
+      leg.isBinding = true
+      leg.isDirect = binding.path.isEmpty
+    }
     leg.use = use
     leg.leaf = leaf
-    leg.otherHops = route.others
+    if !route.others.isEmpty { leg.hops = HopList(route.others) }
     guard let body = offer(to: leg, call, dial, codecs: target.codecs) else {
       // Without a port it is ours to say so; with one there is nothing left that this callee could be offered.
       let (status, cause): (Int, Cause) = leg.port == nil ? (503, .switchCongestion) : (488, .incompatibleDestination)
@@ -126,6 +126,7 @@ extension CallShard {
     call.callees.append(leg)
     dial.ringing.append(leg)
     invite(leg, route, target, call, dial, body: body)
+    watchHop(leg)
     if let timeout = target.timeout { leg.timer = arm(leg, .legTimeout, after: timeout) }
   }
 
@@ -145,6 +146,7 @@ extension CallShard {
   // MARK: what callees say
 
   func calleeResponse(_ id: ClientTransactionID, _ message: Message, _ leg: Leg) {
+    leg.hops?.isHeard = true
     switch message.status {
     case 100: return
     case 101..<200: ringing(leg, message)
@@ -153,6 +155,11 @@ extension CallShard {
       owners[Int(id.slot)] = .none
       if retryInvite(leg, message) { return }
       leg.clientInvite = nil
+      if message.status == 503,
+        triesNextHop(leg, status: 503, cause: cause(of: message), retryAfter: retryAfter(message))
+      {
+        return
+      }
       failed(leg, message)
     }
   }
@@ -163,9 +170,12 @@ extension CallShard {
       acknowledgeProvisional(leg, message)
     else { return }
     call.attempts[attempt].ring(message.status)
+    if let tag = message.toTag { leg.ringingTag = Leg.hash(ofTag: tag) }
+    if call.transfer != nil { transferRings(call, message.status) }
     if dial.firstRing == nil { dial.firstRing = now }
     var hasSDP = false
-    if isHeard(leg, message), let early = try? description(in: message) {
+    // What cannot be negotiated is a ring and no more: the next one may be better (RFC 3264 §6, RFC 3960 §3).
+    if isHeard(leg, message), let early = try? description(in: message), hasOfferedCodec(early.audio, leg) {
       hasSDP = true
       leg.earlyTag = earlyTag(of: message.toTag ?? [])
       leg.remote = early
@@ -179,12 +189,19 @@ extension CallShard {
         message.status, leg: Int(leg.token.slot), hasSDP: hasSDP, alone: dial.ringing.count == 1), call, dial)
   }
 
+  private func hasOfferedCodec(_ answer: AudioStream, _ leg: Leg) -> Bool {
+    guard let offered = leg.localAudio else { return false }
+    return answer.codecs.contains { $0.match(in: offered.codecs) != nil }
+  }
+
   private func failed(_ leg: Leg, _ message: Message) {
     let call = leg.call
-    let cause = ReasonHeader.cause(in: message.all(.reason)) ?? Cause(status: message.status)
+    let cause = cause(of: message)
     if let attempt = leg.attempt {
       call.attempts[attempt].end(status: message.status, cause: cause, at: services.wallClock())
     }
+    if message.status == 430, leg.isBinding { return flowIsGone(leg) }
+    if message.status < 400, redirected(leg, message) { return }
     finish(
       leg,
       .init(
@@ -192,9 +209,14 @@ extension CallShard {
         attempt: leg.attempt))
   }
 
+  private func cause(of message: Message) -> Cause {
+    ReasonHeader.cause(in: message.all(.reason)) ?? Cause(status: message.status)
+  }
+
   func calleeUnreachable(_ leg: Leg, status: Int, _ kind: DialTree.Failure.Kind) {
     leg.clientInvite = nil
     let cause: Cause = kind == .timeout ? .noUserResponse : .networkOutOfOrder
+    if triesNextHop(leg, status: status, cause: cause) { return }
     if let attempt = leg.attempt {
       leg.call.attempts[attempt].end(status: status, cause: cause, at: services.wallClock())
     }
@@ -211,7 +233,7 @@ extension CallShard {
     finish(leg, .init(status: 502, cause: .interworking, kind: .response, reason: nil, attempt: leg.attempt))
   }
 
-  private func finish(_ leg: Leg, _ failure: DialTree.Failure) {
+  func finish(_ leg: Leg, _ failure: DialTree.Failure) {
     let call = leg.call
     ended(leg)
     guard !leg.isCancelled, let dial = call.dial, let leaf = leg.leaf else { return }
@@ -282,6 +304,9 @@ extension CallShard {
     let best = dial.tree.best
     let kind = best?.kind
     var status = best?.status ?? 480
+    if (300..<400).contains(status), let forwarding = dial.forwarding, call.forwardings.count < Forwarding.most {
+      call.forwardings.append(forwarding)
+    }
     let cause = best?.cause ?? .noAnswer
     var reached = cause
     if kind == .unreachable, status == 408 {
@@ -294,6 +319,6 @@ extension CallShard {
       DialResult(
         ok: false, status: status, cause: reached,
         reason: best?.reason, by: kind == .timeout ? "timeout" : kind == .unreachable ? "system" : "remote",
-        endedBy: nil))
+        endedBy: nil, attempt: best?.attempt))
   }
 }

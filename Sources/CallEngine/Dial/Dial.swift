@@ -28,6 +28,8 @@ struct DialTarget: Sendable {
   var delay: Instant.Span?
   /// What a hunt for the least calls counts this target's legs by; nil for a trunk, which counts its own.
   var counted: [UInt8]?
+  /// The 3xx by which we came here, the last one last (RFC 5806, 7044).
+  var forwardings: [Forwarding] = []
 }
 
 struct DialOptions: Sendable {
@@ -42,6 +44,12 @@ struct DialOptions: Sendable {
   var noProgressAfter: Instant.Span?
   var takesFirst = false
   var continuesAfterBridge = false
+  /// What becomes of a REFER of either phone; nil: `on.refer`, else the server transfers.
+  var referHandling: ReferHandling?
+  /// How many contacts of 3xx responses are followed.
+  var redirects = 0
+  /// They may lead to strangers; else only to users of ours.
+  var redirectsAnywhere = false
   var headers: [(name: [UInt8], value: [UInt8])] = []
 }
 
@@ -64,6 +72,10 @@ final class Dial {
   var delayTimer: TimerHandle?
   /// Legs that ring now.
   var ringing: [Leg] = []
+  /// Nil where the script follows no 3xx.
+  var redirection: Redirection?
+  /// The last 3xx that was not followed.
+  var forwarding: Forwarding?
   /// First of this dial's in `Call.attempts`.
   let firstAttempt: Int
 
@@ -76,5 +88,6 @@ final class Dial {
     self.options = options
     self.started = started
     self.firstAttempt = firstAttempt
+    if options.redirects > 0 { redirection = Redirection(limit: options.redirects) }
   }
 }

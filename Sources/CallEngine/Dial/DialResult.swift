@@ -12,6 +12,8 @@ struct DialResult {
   var by: String
   /// Who ended an answered bridge: "caller", "callee" or "system".
   var endedBy: String?
+  /// The attempt whose failure it is.
+  var attempt: Int?
 
   fileprivate func write(_ call: Call, _ dial: Dial, now: Instant, _ writer: LuaWriter) {
     let table = writer.openTable()
@@ -27,6 +29,11 @@ struct DialResult {
     }
     if let endedBy {
       writer.field(.ended_by, text: endedBy)
+      fields += 1
+    }
+    if let attempt, !call.attempts[attempt].contacts.isEmpty {
+      writer.name(.contacts)
+      call.attempts[attempt].writeContacts(writer)
       fields += 1
     }
     let attempts = call.attempts.indices[dial.firstAttempt...]
@@ -71,6 +78,8 @@ struct CallAttempt {
   var earlyMedia = false
   var startMilliseconds: Int64 = 0
   var milliseconds: Int64 = 0
+  /// Where a 3xx sent us, the best first.
+  var contacts: [[UInt8]] = []
 
   init(target: [UInt8], uri: [UInt8] = []) {
     self.target = target
@@ -90,7 +99,11 @@ struct CallAttempt {
   private var ip: String { remote.map(\.description) ?? "" }
 
   fileprivate func write(_ writer: LuaWriter) {
-    writer.table(8)
+    writer.table(contacts.isEmpty ? 8 : 9)
+    if !contacts.isEmpty {
+      writer.name(.contacts)
+      writeContacts(writer)
+    }
     writer.field(.target, target)
     writer.field(.uri, uri)
     writer.field(.ip, text: ip)
@@ -101,6 +114,11 @@ struct CallAttempt {
     for status in provisional.all { writer.integer(status) }
     writer.field(.early_media, earlyMedia)
     writer.field(.ms, Int(milliseconds))
+  }
+
+  fileprivate func writeContacts(_ writer: LuaWriter) {
+    writer.list(contacts.count)
+    for contact in contacts { writer.string(contact) }
   }
 
   var record: CallRecord.Attempt {

@@ -96,10 +96,12 @@ struct DialTree {
     return actions
   }
 
-  /// A leaf turned out to be several places: they ring together (RFC 3261 §16.6).
-  mutating func expand(_ leaf: Leaf, into targets: [DialTarget]) -> [Action] {
+  /// A leaf turned out to be several places, which ring together (RFC 3261 §16.6) if they are parallel. One that has
+  /// rung may be other places instead: it was redirected.
+  mutating func expand(_ leaf: Leaf, into shapes: [Shape]) -> [Action] {
+    guard !isOver, nodes[leaf.index].progress == .ringing else { return [] }
     nodes[leaf.index].kind = .parallel
-    for target in targets { nodes[leaf.index].children.append(add(.target(target), parent: leaf.index)) }
+    for shape in shapes { nodes[leaf.index].children.append(add(shape, parent: leaf.index)) }
     nodes[leaf.index].progress = .waiting
     var actions: [Action] = []
     begin(leaf.index, &actions)

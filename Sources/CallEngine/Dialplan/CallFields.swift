@@ -23,6 +23,14 @@ enum CallFields {
       writer.text(call.context)
     } else if name.equals("generation") {
       writer.integer(call.script.number)
+    } else if name.equals("transferred_by"), let name = call.isTransferred ? call.transfer?.by : nil {
+      writer.text(name)
+    } else if name.equals("vars"), !call.vars.isEmpty, call.isTransferred {
+      writer.table(call.vars.count)
+      for (key, value) in call.vars {
+        writer.string(key)
+        writer.value(value)
+      }
     } else if name.equals("contact"), let contact = (try? invite.addresses(.contact))?.first {
       address(contact, writer)
     } else if name.equals("sdp") {

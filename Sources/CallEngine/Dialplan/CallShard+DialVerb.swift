@@ -48,7 +48,7 @@ extension CallShard {
   }
 
   /// A target without options of its own: `user/1001`, `trunk/alpha/4930123`, `sip:…`.
-  private func target(_ name: [UInt8]) -> DialTarget? {
+  func target(_ name: [UInt8]) -> DialTarget? {
     if name.starts(with: "user/".utf8) { return DialTarget(place: .user(Array(name[5...])), name: name) }
     if name.starts(with: "trunk/".utf8) {
       guard let slash = name[6...].firstIndex(of: UInt8(ascii: "/")) else { return nil }
@@ -117,6 +117,12 @@ extension CallShard {
         options.takesFirst = value.equals("first")
       } else if name.equals("after_bridge") {
         options.continuesAfterBridge = value.equals("continue")
+      } else if name.equals("on_refer") {
+        options.referHandling = value.equals("pass") ? .pass : .ask
+      } else if name.equals("redirects") {
+        options.redirects = value.asInt.map { Int($0) } ?? 0
+      } else if name.equals("redirect_to") {
+        options.redirectsAnywhere = value.equals("anywhere")
       }
     }
     options.rule = rule(value) ?? .any

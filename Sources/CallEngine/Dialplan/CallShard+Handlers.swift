@@ -5,14 +5,13 @@ import SIPTransaction
 // `on.timer`, `on.trunk` and `on.unload`: coroutines that belong to no call. They run once a server, so on the first shard only.
 extension CallShard {
   func readHandlers(of script: ScriptGeneration) {
-    guard shard == 0, case .finished(let values) = script.vm.start(entry: "handlers", args: [], group: 0).1 else {
-      return
-    }
+    guard case .finished(let values) = script.vm.start(entry: "handlers", args: [], group: 0).1 else { return }
     for handler in values.first?.asArray ?? [] {
       switch handler["name"].asString {
-      case "timer": script.timers.append(handler["seconds"].asDouble ?? 60)
-      case "unload": script.hasUnload = true
-      case "trunk": script.hasTrunk = true
+      case "refer": script.hasRefer = true
+      case "timer" where shard == 0: script.timers.append(handler["seconds"].asDouble ?? 60)
+      case "unload" where shard == 0: script.hasUnload = true
+      case "trunk" where shard == 0: script.hasTrunk = true
       default: break
       }
     }

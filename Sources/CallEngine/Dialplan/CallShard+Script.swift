@@ -12,6 +12,7 @@ extension CallShard {
     directory = generation.directory
     table.large.limit = settings.datagramLimit
     table.large.streams = settings.largeRequestStreams
+    startKeepalives()
     guard let loaded = generation.vm?.take() else {
       if let old = script, generation.vm == nil {
         old.isRetired = true
@@ -144,7 +145,7 @@ extension CallShard {
     case .ready(let values):
       task.waiting = .nothing
       run(task, task.script.vm.resume(lua, with: values))
-    case .nothing, .dial, .timer, .played, .accepted, .hangup: return
+    case .nothing, .dial, .timer, .played, .accepted, .hangup, .refer: return
     }
   }
 
@@ -159,6 +160,7 @@ extension CallShard {
       call.mainTask = nil
       if call.hangup == nil, failure == nil { scriptEnded(call) }
     case .hook: nextHook(call)
+    case .refer: referTaskEnded(call, task)
     case .spawned, .timer, .unload, .trunk: break
     }
     checkRelease(call)
@@ -224,7 +226,7 @@ extension CallShard {
     for slot in call.tasks {
       guard let task = task(at: slot) else { continue }
       switch task.waiting {
-      case .timer, .played, .accepted, .hangup: wake(slot, hangupValues(call))
+      case .timer, .played, .accepted, .hangup, .refer: wake(slot, hangupValues(call))
       case .nothing, .dial, .turn, .ready: break
       }
     }

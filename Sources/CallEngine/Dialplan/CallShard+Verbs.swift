@@ -31,6 +31,8 @@ extension CallShard {
     case .tone: return tone(call, task, arguments)
     case .echo: return echo(call, task, options)
     case .wait: return wait(task, options)
+    case .refer: return refer(call, task, arguments)
+    case .refer_decided: return referDecided(call, task, arguments)
     default: return failure("arguments", "\(operation) is not a verb that waits")
     }
   }
@@ -70,7 +72,8 @@ extension CallShard {
       return failure("state", "the caller takes no reliable provisional responses")
     }
     provisional(
-      call.caller, Int(options["status"].asInt ?? 180), reliable.asBool == false ? .never : .auto)
+      call.caller, Int(options["status"].asInt ?? 180),
+      reliable.asBool == false || reliable.equals("never") ? .never : .auto)
     return CallShard.done
   }
 
@@ -112,7 +115,11 @@ extension CallShard {
   }
 
   private func answer(_ call: Call, _ task: ScriptTask, _ options: LuaArgument) -> VerbOutcome {
-    guard call.caller.phase == .early else { return CallShard.done }
+    guard call.caller.phase == .early else {
+      // Who was transferred here has been answered before: now he has reached somebody.
+      transferAnswered(call)
+      return CallShard.done
+    }
     if call.caller.remote == nil {
       // The caller made no offer: ours goes in the 200, his answer comes with the ACK (RFC 3261 §13.2.1), unless it was
       // in a 183 already.
@@ -143,7 +150,7 @@ extension CallShard {
   // MARK: the end
 
   private func reject(_ call: Call, _ options: LuaArgument) -> VerbOutcome {
-    guard call.caller.phase == .early else { return hangup(call, options) }
+    guard call.caller.phase == .early || call.isAwaited else { return hangup(call, options) }
     let from = options["from"]
     var status = options["status"].asInt.map { Int($0) }
     var cause = options["cause"].asInt.flatMap { Cause(Int($0)) }
@@ -159,6 +166,10 @@ extension CallShard {
     }
     let final = min(max(status ?? cause?.status ?? 480, 300), 699)
     let why = cause ?? Cause(status: final)
+    if call.isAwaited {
+      hangUp(call, .init(side: .system, status: final, cause: why, text: options["text"].asString))
+      return CallShard.done
+    }
     endEarly(
       call, status: final, cause: why, text: options["text"].asString, reason: reason, headers: options.headers,
       contacts: options["contacts"].strings ?? [])

@@ -68,6 +68,7 @@ public enum DialplanLoader {
       ("call", PackageResources.call_lua), ("verbs", PackageResources.verbs_lua),
       ("dial", PackageResources.dial_lua), ("handlers", PackageResources.handlers_lua),
       ("tasks", PackageResources.tasks_lua), ("services", PackageResources.services_lua),
+      ("language", PackageResources.language_lua),
     ]
   }
 

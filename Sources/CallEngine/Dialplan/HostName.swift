@@ -5,7 +5,7 @@ import LuaRuntime
 enum HostName: UInt8, CaseIterable, Sendable {
   case uri, user, host, port, display, params, ip, transport, trunk, codecs
   case ok, status, cause, cause_name, by, reason, ended_by, answered_by, setup_ms, ring_ms, duration, attempts
-  case target, provisional, early_media, ms
+  case target, provisional, early_media, ms, contacts
   case kind, side, message
   case name, up, calls, registered, rtt, max_calls, expires, problem
   case remote, timeout, caller, callee, system, hangup, udp, tcp

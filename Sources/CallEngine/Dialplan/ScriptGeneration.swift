@@ -16,6 +16,8 @@ final class ScriptGeneration {
   var timers: [Double] = []
   var hasUnload = false
   var hasTrunk = false
+  /// It has an `on.refer`.
+  var hasRefer = false
   /// Names a group in the VM for each detached coroutine; calls' handles never have the top bit.
   private var lastGroup: UInt64 = 1 << 63
 
@@ -46,6 +48,8 @@ final class ScriptTask {
     case main
     case hook
     case spawned
+    /// `on.refer`.
+    case refer
     case timer(Int)
     case unload
     case trunk
@@ -61,6 +65,8 @@ final class ScriptTask {
     case accepted
     /// Nothing but the hang-up.
     case hangup
+    /// What comes of a REFER of ours.
+    case refer
     /// Its burst is over; resumed without values.
     case turn
     /// Its next values are there; resumed in the next turn.

@@ -81,6 +81,10 @@ public struct Trunk: Sendable, Equatable {
   public var sources: [SourceNetwork]
   /// Registration, pings, limits.
   public var plan: TrunkPlan
+  /// Inside the trust domain of RFC 3325: what it asserts is believed, and it is told who calls.
+  public var isTrusted = true
+  /// Remote-Party-ID is written to it, and read where it sends no P-Asserted-Identity.
+  public var remotePartyID = false
 
   public init(
     name: String, destination: Endpoint?, host: String, transport: Transport, peer: PeerName = .byAddress,

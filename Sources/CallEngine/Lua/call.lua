@@ -2,7 +2,7 @@
 
 local type, rawget, typed, host = type, rawget, typed, host
 local HANDLE, NUMBER = {}, {}
-local LISTS = { hooks = {}, spawned = {} }  -- private keys of a call's tables
+local LISTS = { hooks = {}, spawned = {}, refer = {} }  -- private keys of a call's tables
 local calls = records  -- h → the call's object; the bridge drops it with the call's group
 local verbs = {}       -- filled by verbs.lua and dial.lua
 _ENV.verbs = verbs
@@ -74,7 +74,7 @@ function call_object(h, number)
   return call
 end
 
--- call_list(h, "hooks" or "spawned"): functions that wait to be called.
+-- call_list(h, "hooks", "spawned" or "refer"): functions that wait to be called.
 function call_list(h, kind)
   local call, key = call_object(h), LISTS[kind]
   local list = rawget(call, key)

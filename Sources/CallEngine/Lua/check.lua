@@ -42,6 +42,11 @@ function types.boolean(value)
   return value
 end
 
+function types.reliable(value)
+  if type(value) == "boolean" or value == "auto" or value == "never" then return value end
+  return nil, "\"auto\", true or false"
+end
+
 types["function"] = function(value)
   if type(value) ~= "function" then return nil, "a function" end
   return value
@@ -152,6 +157,11 @@ function types.result(value)
     status = rawget(value, "status"), cause = rawget(value, "cause"), reason = rawget(value, "reason"),
     by = rawget(value, "by"),
   }
+end
+
+function types.refer(value)
+  if value == "pass" or type(value) == "function" then return value end
+  return nil, "\"pass\" or a function"
 end
 
 local RINGBACK = { ["180"] = 1, passthrough = 1, tone = 1, tone_until_media = 1 }

@@ -117,7 +117,12 @@ function verbs.dial(call, targets, options)
   local h = call_handle(call, "dial")
   if targets == nil then fail("call:dial: no target (nil)") end
   local node = type(targets) == "string" and text_target(targets) or tree(targets, 1, { 0 })
-  local result, problem = ask(DIAL, h, node, check_options(options, dial_options, "call:dial"))
+  local checked = check_options(options, dial_options, "call:dial")
+  if type(checked.on_refer) == "function" then  -- not plain, so `checked` is a copy
+    call_list(h, "refer")[1] = checked.on_refer
+    checked.on_refer = "ask"
+  end
+  local result, problem = ask(DIAL, h, node, checked)
   if type(result) ~= "table" then
     problem = error_value(problem)
     result = {

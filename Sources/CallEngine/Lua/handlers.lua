@@ -21,6 +21,7 @@ end
 
 local handlers = {
   invite = register("invite"), load = register("load"), unload = register("unload"), trunk = register("trunk"),
+  refer = register("refer"),
 }
 
 function handlers.timer(seconds, fn)
@@ -54,6 +55,28 @@ end
 entry("invite", function(h, number)
   enter_call(h)
   run("invite", call_object(h, number))
+end)
+
+-- What a function said of a transfer, for the host: "go", "pass", "redirect" and where to, or "refuse" with a status.
+local function refer_verdict(value)
+  if value == nil or value == true then return "go" end
+  if value == false then return "refuse", 603 end
+  if value == "pass" then return "pass" end
+  if type(value) == "string" and value ~= "" and not value:find("[%s%c<>]") then return "redirect", value end
+  local status = type(value) == "table" and math.type(value.status) == "integer" and value.status
+  if status and status >= 400 and status <= 699 then
+    if value.text ~= nil and type(value.text) ~= "string" then fail("on.refer: `text` is a string") end
+    return "refuse", status, value.text
+  end
+  error("on.refer returns nothing, true, false, \"pass\", a number or URI, or { status = 400 to 699 }, not "
+    .. shown(value), 0)
+end
+
+entry("refer", function(h, of_dial, target)
+  enter_call(h)
+  local call = call_object(h)
+  local fn = of_dial and call_list(h, "refer")[1] or registered.refer.fn
+  ask(OP.refer_decided, h, refer_verdict(fn(call, with_parts(target, "refer"))))
 end)
 entry("load", function(generation) run("load", generation) end)
 entry("unload", function(generation) run("unload", generation) end)

@@ -45,9 +45,10 @@ local headers_type = {
 
 function headers_of(h) return setmetatable({ [HANDLE] = h }, headers_type) end
 
--- vars_of(h): what the script keeps in the call's record. It is read here and told to the host at each change.
+-- vars_of(h): what the script keeps in the call's record. It is read here and told to the host at each change. A call
+-- that a transfer has made has those of the call before.
 function vars_of(h)
-  local values = {}
+  local values = host(OP.field, h, "vars") or {}
   return setmetatable({}, {
     __name = "vars",
     __metatable = "vars",

@@ -13,7 +13,8 @@ schema = {
       doc = "180 without SDP: the phone makes its own ringing tone", returns = "true | nil, error",
       options = {
         { "status", "integer", "180, 181 or 182", values = { 180, 181, 182 }, default = 180 },
-        { "reliable", "string", "100rel where the caller asks for it", values = { "auto", "never" }, default = "auto" },
+        { "reliable", "reliable", "\"auto\": 100rel where the caller can; true: or fail; false: only where he insists",
+          default = "auto" },
       },
     },
     progress = {
@@ -46,12 +47,14 @@ schema = {
         headers,
         { "early_media", "string", "whose early media several legs may pass on", values = { "none", "first" } },
         { "after_bridge", "string", "when the callee hangs up", values = { "hangup", "continue" }, default = "hangup" },
+        { "redirects", "integer", "how many contacts of 3xx responses are followed", min = 0, max = 10, default = 0 },
+        { "redirect_to", "string", "where they may lead", values = { "users", "anywhere" }, default = "users" },
         { "media", "string", "where RTP goes", later = true },
         { "record", "string", "record the talk", later = true },
         { "on_leg", "function", "called for each leg", later = true },
         { "on_progress", "function", "called for each provisional response", later = true },
         { "on_answer", "function", "called when a leg answers", later = true },
-        { "on_refer", "function", "called for a transfer", later = true },
+        { "on_refer", "refer", "\"pass\", or fn(call, target): what becomes of a phone's REFER" },
       },
     },
     reject = {
@@ -102,7 +105,11 @@ schema = {
     record = { later = true, doc = "records the caller" },
     send_dtmf = { later = true, doc = "sends digits" },
     stats = { later = true, doc = "the media's counters" },
-    refer = { later = true, doc = "transfers the caller" },
+    refer = {
+      doc = "asks the caller's phone to call somebody else (REFER)", returns = "result | nil, error",
+      arguments = { { "target", "string", "a number, \"user/NAME\" or a URI" } },
+      options = { { "timeout", "seconds", "how long to wait for the outcome", min = 0.001, default = 60 }, headers },
+    },
     hold = { later = true, doc = "holds the caller" },
     unhold = { later = true, doc = "takes the caller back" },
     park = { later = true, doc = "parks the caller" },
@@ -140,23 +147,26 @@ schema = {
   fields = {
     id = "string", context = "string", generation = "integer", state = "string", from = "address", to = "address",
     ruri = "address", contact = "address", source = "source", sdp = "sdp", headers = "headers", vars = "vars",
+    transferred_by = "string",
   },
   parts = {
     address = { user = 1, host = 1, port = 1, display = 1, params = 1, uri = 1 },
     source = { ip = 1, port = 1, transport = 1, user = 1, trunk = 1 },
     sdp = { codecs = 1 },
+    refer = { user = 1, host = 1, port = 1, display = 1, uri = 1, by = 1, attended = 1 },
     result = {
       ok = 1, leg = 1, answered_by = 1, status = 1, cause = 1, cause_name = 1, reason = 1, by = 1, setup_ms = 1,
-      ring_ms = 1, duration = 1, ended_by = 1, attempts = 1,
+      ring_ms = 1, duration = 1, ended_by = 1, attempts = 1, contacts = 1,
     },
   },
 
   handlers = {
     invite = "fn(call): a new call", load = "fn(generation): the script is in force",
+    refer = "fn(call, target): a phone asks for a transfer",
     unload = "fn(generation): the script is retired", timer = "(seconds, fn): again and again",
     trunk = "fn(name, up): a trunk went down or came up",
   },
-  later_handlers = { register = 1, message = 1, options = 1, subscribe = 1, refer = 1, record = 1 },
+  later_handlers = { register = 1, message = 1, options = 1, subscribe = 1, record = 1 },
   later_services = {
     http = 1, sql = 1, registrar = 1, route = 1, users = 1, originate = 1, all = 1, race = 1, metrics = 1,
     base64 = 1, hmac = 1,

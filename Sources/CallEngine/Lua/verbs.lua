@@ -56,6 +56,15 @@ function verbs.tone(call, name, country, options)
   return outcome(ask(OP.tone, h, name, checked))
 end
 
+function verbs.refer(call, target, options)
+  local h = call_handle(call, "refer")
+  target = check_value(target, schema.verbs.refer.arguments[1], "call:refer", "its first argument")
+  if target == "" or target:find("[%s%c<>]") then failf("call:refer: %s is no address", shown(target)) end
+  local result, problem = outcome(ask(OP.refer, h, target, options_of("refer", options)))
+  if result == nil then return nil, problem end
+  return with_parts(result, "result")
+end
+
 function verbs.on_hangup(call, fn)
   local h = call_handle(call, "on_hangup")
   check_value(fn, schema.verbs.on_hangup.arguments[1], "call:on_hangup", "its argument")

@@ -2,7 +2,7 @@ extension CallRecord {
   /// The first line of a file of `csvLine`s, without a line end. Columns are added at the end only.
   public static let csvHeader =
     "id,start,answer,end,duration_ms,talk_ms,from,from_name,to,context,user,source,generation,status,cause,"
-    + "cause_name,ended_by,attempts,vars,script_error,media"
+    + "cause_name,ended_by,attempts,vars,script_error,media,transferred_by,transfer_target"
 
   /// One line by RFC 4180, without its line end: always a single line, as line ends inside a field become spaces.
   /// `attempts`, `vars` and `media` are JSON.
@@ -11,7 +11,7 @@ extension CallRecord {
       id, WallTime.text(startMs), answerMs.map(WallTime.text) ?? "", WallTime.text(endMs), String(durationMs),
       String(talkMs), from, fromName, to, context, user ?? "", source, String(generation), String(status),
       String(cause.value), cause.name, endedBy.rawValue, attemptsJSON, varsJSON, scriptError ?? "",
-      mediaJSON,
+      mediaJSON, transferredBy ?? "", transferTarget ?? "",
     ]
     var line: [UInt8] = []
     line.reserveCapacity(512)

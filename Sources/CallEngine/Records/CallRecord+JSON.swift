@@ -27,6 +27,8 @@ extension CallRecord {
     json.member("script_error", scriptError)
     json.name("media")
     writeMedia(into: &json)
+    if let transferredBy { json.member("transferred_by", transferredBy) }
+    if let transferTarget { json.member("transfer_target", transferTarget) }
     json.close("}")
   }
 

@@ -37,13 +37,18 @@ public struct CallRecord: Hashable, Sendable {
   /// `dialplan.lua:12: …` where the script failed.
   public var scriptError: String?
   public var media: [LegMedia]
+  /// Who transferred one of its two sides, or by whose transfer the call came about; nil where nobody was.
+  public var transferredBy: String?
+  /// Where one of its two sides was transferred to, or with whom it went on.
+  public var transferTarget: String?
 
   public enum Side: String, Hashable, Sendable, CaseIterable { case caller, callee, system }
 
   public init(
     id: String, startMs: Int64, answerMs: Int64? = nil, endMs: Int64, from: String, fromName: String = "", to: String,
     context: String, user: String? = nil, source: String, generation: Int, status: Int, cause: Cause, endedBy: Side,
-    attempts: [Attempt] = [], vars: [Variable] = [], scriptError: String? = nil, media: [LegMedia] = []
+    attempts: [Attempt] = [], vars: [Variable] = [], scriptError: String? = nil, media: [LegMedia] = [],
+    transferredBy: String? = nil, transferTarget: String? = nil
   ) {
     self.id = id
     self.startMs = startMs
@@ -63,6 +68,8 @@ public struct CallRecord: Hashable, Sendable {
     self.vars = vars
     self.scriptError = scriptError
     self.media = media
+    self.transferredBy = transferredBy
+    self.transferTarget = transferTarget
   }
 
   /// From the INVITE to the end.

@@ -13,6 +13,7 @@ extension CallShard {
       call.startMilliseconds, call.answerMilliseconds, call.endMilliseconds ?? services.wallClock()
     )
     let (attempts, vars, statistics) = (call.attempts, call.vars, call.statistics)
+    let (transferredBy, transferTarget) = (call.transfer?.by, call.transfer?.target)
     let status = call.isAnswered ? 200 : call.hangup?.status ?? 480
     let cause = call.hangup?.cause ?? .normalUnspecified
     let side: CallRecord.Side =
@@ -28,7 +29,8 @@ extension CallShard {
         user: account?.name ?? trunk, source: "\(invite.flow.transport.parameterName):\(invite.flow.remote)",
         generation: generation, status: status, cause: cause, endedBy: side, attempts: attempts.map(\.record),
         vars: vars.map { .init(text($0.key), JSONValue($0.value)) }, scriptError: scriptError,
-        media: statistics.map { CallRecord.LegMedia(leg: $0.leg, codec: $0.codec, $0.value) })
+        media: statistics.map { CallRecord.LegMedia(leg: $0.leg, codec: $0.codec, $0.value) },
+        transferredBy: transferredBy, transferTarget: transferTarget)
     }
   }
 

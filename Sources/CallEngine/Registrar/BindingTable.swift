@@ -77,6 +77,33 @@ public final class BindingTable: Sendable {
     }
   }
 
+  /// A place in the table, for who goes through it piece by piece.
+  struct Cursor {
+    var stripe = 0
+    var index = 0
+  }
+
+  /// The bindings of the next `count` users from the cursor on, and round again at the end. A change meanwhile may have
+  /// one passed over, or met twice.
+  func next(_ count: Int, from cursor: inout Cursor) -> [(user: [UInt8], bindings: [Binding])] {
+    var list: [(user: [UInt8], bindings: [Binding])] = []
+    var crossed = 0
+    while list.count < count, crossed <= stripes.count {
+      let want = count - list.count
+      let (part, isEnd) = stripes[cursor.stripe].users.withLock { users in
+        let entries = users.table.entries.dropFirst(cursor.index).prefix(want)
+        return (entries.map { (user: $0.key, bindings: $0.value) }, entries.endIndex == users.table.count)
+      }
+      list += part
+      cursor.index += part.count
+      if isEnd {
+        cursor = Cursor(stripe: (cursor.stripe + 1) % stripes.count)
+        crossed += 1
+      }
+    }
+    return list
+  }
+
   // MARK: Changing
 
   /// Fills the table after a restart. A contact that does not parse is left out; one that is there already is replaced.
@@ -137,12 +164,37 @@ public final class BindingTable: Sendable {
     return changes
   }
 
-  /// Removes the bindings whose flow is a connection that is gone: they can no more be reached (RFC 5626 §5.3). To be called
-  /// once for each connection that ends, as until then the table remembers who registered over it.
+  /// Removes the bindings whose flow is a connection that is gone: they can no more be reached (RFC 5626 §5.3). One that
+  /// came through a proxy stays: the proxy can be connected to again. To be called once for each connection that ends,
+  /// as until then the table remembers who registered over it.
   public func remove(connection: UInt64) -> [BindingChange] {
     guard connection != 0 else { return [] }
     let users = stripe(connection).connections.withLock { $0.removeValue(forKey: connection) } ?? []
-    return users.flatMap { user in remove(user: user) { $0.flow.connection == connection } }
+    return users.flatMap { user in
+      update(user: user) { entries -> (keep: [Binding]?, result: [BindingChange]) in
+        guard entries.contains(where: { $0.flow.connection == connection }) else { return (nil, []) }
+        var kept: [Binding] = []
+        var changes: [BindingChange] = []
+        for var entry in entries {
+          if entry.flow.connection == connection {
+            guard !entry.path.isEmpty else {
+              changes.append(.remove(user: user, contact: Array(entry.contact)))
+              continue
+            }
+            entry.flow.connection = 0
+          }
+          kept.append(entry)
+        }
+        return (kept, changes)
+      }
+    }
+  }
+
+  /// Removes one binding, unless it has been refreshed or replaced meanwhile.
+  func remove(user: [UInt8], _ binding: Binding) -> [BindingChange] {
+    remove(user: user) {
+      $0.contact == binding.contact && $0.cseq == binding.cseq && $0.callID == binding.callID
+    }
   }
 
   /// Removes every binding of a user, as when he is deleted.

@@ -9,12 +9,24 @@ public struct RegistrarSettings: Sendable {
   public var maxExpires: Int
   /// Contacts that one user may have at once.
   public var maxContacts: Int
+  /// What a REGISTER with Path gets whose phone does not say `Supported: path` (RFC 3327 §5.3).
+  public var path = PathPolicy.accept
+  /// Values of the Service-Route in the 200 (RFC 3608); none are sent where there are none.
+  public var serviceRoutes: [[UInt8]] = []
 
   public init(minExpires: Int = 60, maxExpires: Int = 3600, maxContacts: Int = 10) {
     self.minExpires = minExpires
     self.maxExpires = maxExpires
     self.maxContacts = maxContacts
   }
+}
+
+/// Path headers that a phone did not say it understands.
+public enum PathPolicy: Sendable {
+  /// They are kept; the phone is not told.
+  case accept
+  /// 420 with `Unsupported: path`.
+  case strict
 }
 
 /// What becomes of a REGISTER.

@@ -20,6 +20,8 @@ struct Registration {
   }
 
   var contacts: Contacts
+  /// `reg-id` makes bindings, and the phone that asked for it is told so (RFC 5626 §6).
+  let outbound: OutboundSupport
   let callID: Bytes
   let cseq: UInt32
 
@@ -30,13 +32,20 @@ struct Registration {
     callID = request.callID
     cseq = request.cseq
     let header = request.first(.expires).map { Registration.seconds($0) }
+    let path = try PathVector(request, settings)
+    outbound = OutboundSupport(request, path)
     // A `*` is a line of its own, or it is no address (RFC 3261 §25.1).
     if let first = request.first(.contact) {
       if Registration.isStar(first) {
         guard request.all(.contact).count == 1, header == 0 else { throw Registration.badStar }
         contacts = .removeAll
       } else {
-        contacts = .update(try Registration.contacts(request, default: header, settings))
+        let list = try Registration.contacts(request, default: header, settings, path, outbound)
+        // The URI of such a binding changes with every flow: two in one REGISTER would be one.
+        if list.count > 1, list.contains(where: { $0.binding.regID != nil && $0.lifetime > 0 }) {
+          throw SIPError(status: 400, reason: "Contact: reg-id allows one contact only", section: "RFC 5626 §6")
+        }
+        contacts = .update(list)
       }
     } else {
       contacts = .fetch
@@ -50,22 +59,39 @@ struct Registration {
   }
 
   private static func contacts(
-    _ request: Message, default header: Int64?, _ settings: RegistrarSettings
+    _ request: Message, default header: Int64?, _ settings: RegistrarSettings, _ path: PathVector,
+    _ outbound: OutboundSupport
   ) throws(SIPError) -> [Contact] {
+    // Each contact is compared with each binding: thousands of them are refused before one is read.
+    let limit = max(16, 2 * settings.maxContacts)
+    guard mostContacts(request) <= 4 * limit else { throw tooMany }
     let addresses: [NameAddress]
     do {
       addresses = try request.addresses(.contact)
     } catch {
       throw request.all(.contact).contains(where: isStar) ? badStar : error
     }
+    guard addresses.count <= limit else { throw tooMany }
     var list: [Contact] = []
     list.reserveCapacity(addresses.count)
-    for address in addresses { list.append(try contact(address, request, default: header, settings)) }
+    for address in addresses {
+      list.append(try contact(address, request, default: header, settings, path, outbound))
+    }
     return list
   }
 
+  private static var tooMany: SIPError {
+    SIPError(status: 403, reason: "Too Many Contacts", section: "RFC 3261 §10.3")
+  }
+
+  /// There are no more than this: a comma may also stand in a name or a URI.
+  private static func mostContacts(_ request: Message) -> Int {
+    request.all(.contact).reduce(0) { sum, line in line.reduce(sum + 1) { $0 + ($1 == UInt8(ascii: ",") ? 1 : 0) } }
+  }
+
   private static func contact(
-    _ address: NameAddress, _ request: Message, default header: Int64?, _ settings: RegistrarSettings
+    _ address: NameAddress, _ request: Message, default header: Int64?, _ settings: RegistrarSettings,
+    _ path: PathVector, _ outbound: OutboundSupport
   ) throws(SIPError) -> Contact {
     let uri = address.uri
     guard uri.scheme == .sip || uri.scheme == .sips else {
@@ -74,6 +100,9 @@ struct Registration {
     }
     guard uri.bytes.count <= longestContact else {
       throw SIPError(status: 400, reason: "Contact: URI too long", section: "RFC 3261 §10.3")
+    }
+    guard uri.port != 0 else {
+      throw SIPError(status: 400, reason: "Contact: nobody listens on port 0", section: "RFC 3261 §10.3")
     }
     let asked: Int64
     if case .some(let value) = address.parameter("expires") {
@@ -85,11 +114,15 @@ struct Registration {
     if asked > 0, asked < 3600, asked < settings.minExpires {
       throw SIPError(status: 423, reason: "Interval Too Brief", section: "RFC 3261 §10.3")
     }
+    let instance = instance(address)
+    let regID = instance == nil || asked > 0 && !outbound.makesFlows ? nil : regID(address)
+    if asked > 0, instance != nil, outbound == .firstHopLacksIt, Registration.regID(address) != nil {
+      throw SIPError(status: 439, reason: "First Hop Lacks Outbound Support", section: "RFC 5626 §6")
+    }
     let binding = Binding(
       contact: uri.bytes, q: address.qValue, expires: 0, callID: request.callID, cseq: request.cseq,
       flow: request.flow, userAgent: request.first(.userAgent)?.prefix(256) ?? [],
-      path: request.has(.path) ? request.values(.path).map(Array.init) : [], instanceID: instance(address)?[...],
-      regID: regID(address))
+      path: path.values, instanceID: instance?[...], regID: regID)
     return Contact(uri: uri, binding: binding, lifetime: min(asked, Int64(settings.maxExpires)))
   }
 
@@ -104,6 +137,9 @@ struct Registration {
     return value < 1 << 32 ? value : 3600
   }
 
+  /// A contact that names an instance and one of its flows (RFC 5626 §4.2).
+  static func isFlow(_ address: NameAddress) -> Bool { instance(address) != nil && regID(address) != nil }
+
   private static func instance(_ address: NameAddress) -> [UInt8]? {
     guard case .some(.some(let value)) = address.parameter("+sip.instance") else { return nil }
     let text = QuotedString.decode(value)
@@ -112,6 +148,7 @@ struct Registration {
 
   private static func regID(_ address: NameAddress) -> UInt32? {
     guard case .some(.some(let value)) = address.parameter("reg-id"), value.count <= 9 else { return nil }
-    return UInt32(String(decoding: value, as: UTF8.self))
+    // §4.2: from 1 on.
+    return UInt32(String(decoding: value, as: UTF8.self)).flatMap { $0 == 0 ? nil : $0 }
   }
 }

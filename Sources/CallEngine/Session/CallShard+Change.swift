@@ -18,11 +18,12 @@ extension CallShard {
     guard leg.offers.phase == .localOffer else { return }
     guard let answer = try? description(in: message) else {
       leg.offers.offerFailed()
-      return failChange(from, status: 488)
+      return reinviteRefused(leg, 488) ? () : failChange(from, status: 488)
     }
     _ = leg.offers.receiveAnswer(reliable: true)
     leg.remote = answer
     sendMedia(leg)
+    if let half = joinedHalf(leg) { reinviteAnswered(half, leg, answer) }
     if let from, let proposed = from.proposed, from.port != nil {
       guard let built = relayedAnswer(to: from, offer: proposed, from: answer.audio) else {
         return failChange(from, status: 488)
@@ -39,13 +40,14 @@ extension CallShard {
   }
 
   /// The 2xx to the re-INVITE or UPDATE that a leg waits with.
-  private func answerChange(_ from: Leg, _ sdp: [UInt8]) {
+  func answerChange(_ from: Leg, _ sdp: [UInt8]) {
     from.proposed = nil
     if from.serverInvite != nil { return accept(from, sdp: sdp) }
     guard let id = from.extra?.serverUpdate, let request = table.request(of: id) else { return }
     from.extra?.serverUpdate = nil
     from.trimExtra()
     acceptUpdate(id, request, from, sdp)
+    if from.wantsReoffer { reoffer(from) }
   }
 
   /// Our re-INVITE or UPDATE failed: the session is as it was (RFC 3261 §14.1).
@@ -60,6 +62,7 @@ extension CallShard {
     endChange(leg)
     guard leg.isLive, leg.call.hangup == nil else { return }
     if leg.byeReason != nil { return afterACK(leg) }
+    if leg.isLeaving { return }
     if status == 481 || (status == 408 && !withdrawn) {
       // RFC 3261 §12.2.1.2, RFC 4028 §10: that dialog is gone.
       failChange(from, status: status)
@@ -67,6 +70,7 @@ extension CallShard {
         leg.call,
         .init(side: leg.role == .caller ? .caller : .callee, status: status, cause: .recoveryOnTimerExpiry))
     }
+    if reinviteRefused(leg, status) { return }
     if passed != nil, !withdrawn { return failChange(from, status: status) }
     if status == 491, hadOffer, !withdrawn {
       // §14.1: we chose the Call-ID towards a callee.
@@ -95,6 +99,7 @@ extension CallShard {
       if let request = table.request(of: id) { reply(id, request, passed, tag: from.tag) }
     }
     from.trimExtra()
+    if from.wantsReoffer { reoffer(from) }
   }
 
   // MARK: patience
@@ -142,7 +147,7 @@ extension CallShard {
 extension Leg {
   /// Nothing is under way in its dialog, so that an offer can be made.
   var isQuiet: Bool {
-    clientInvite == nil && serverInvite == nil && unacknowledged == nil && offers.phase == .idle
+    clientInvite == nil && serverInvite == nil && unacknowledged == nil && !isLocating && offers.phase == .idle
       && extra?.clientUpdate == nil && extra?.serverUpdate == nil
   }
 

@@ -35,7 +35,7 @@ extension CallShard {
     guard leg.extra?.early.count ?? 0 < EarlyDialog.limit,
       var dialog = Dialog(uac: sent.invitation(flow: leg.flow), response: message)
     else { return nil }
-    aim(&dialog, isBinding: leg.isBinding)
+    aimNow(&dialog, isBinding: leg.isBinding)
     let early = EarlyDialog(dialog)
     leg.extras.early.append(early)
     return early

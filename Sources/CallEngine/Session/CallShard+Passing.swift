@@ -7,6 +7,7 @@ import SIPTransaction
 extension CallShard {
   /// Passes a request to the other leg; where there is none it is answered here.
   func pass(_ id: ServerTransactionID, _ message: Message, _ leg: Leg) {
+    if let half = joinedHalf(leg), message.method != .options { return pass(id, message, half) }
     guard let other = counterpart(leg), other.dialog != nil, other.phase == .confirmed, other.byeReason == nil else {
       switch message.method {
       case .options: return reply(id, message, 200) { self.capabilities(&$0) }

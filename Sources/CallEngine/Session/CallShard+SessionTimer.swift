@@ -108,7 +108,7 @@ extension CallShard {
   /// a re-INVITE.
   func retryChange(_ leg: Leg, _ message: Message, _ from: Leg?, byUpdate: Bool) -> Bool {
     switch message.status {
-    case 422: guard takeMinimum(leg, message) else { return false }
+    case 422: guard takeMinimum(leg, message, asked: leg.session.renewal.interval) else { return false }
     case 405, 501:
       guard byUpdate else { return false }
       leg.allowsUpdate = false
@@ -129,9 +129,9 @@ extension CallShard {
   }
 
   /// The Min-SE of a 422: never less than before, and not too often.
-  private func takeMinimum(_ leg: Leg, _ message: Message) -> Bool {
+  private func takeMinimum(_ leg: Leg, _ message: Message, asked: UInt32) -> Bool {
     guard let least = message.first(.minSE).flatMap({ SessionExpires.seconds($0) }),
-      least > max(leg.session.minimum, leg.session.interval), leg.extras.intervalRetries < 3
+      least > asked, leg.extras.intervalRetries < 3
     else {
       leg.trimExtra()
       return false
@@ -143,7 +143,8 @@ extension CallShard {
 
   /// A callee wants a longer interval: the same INVITE again, in a new transaction (§7.3).
   func retryInvite(_ leg: Leg, _ message: Message) -> Bool {
-    guard message.status == 422, leg.phase == .early, !leg.isCancelled, leg.sent != nil, takeMinimum(leg, message)
+    guard message.status == 422, leg.phase == .early, !leg.isCancelled, leg.sent != nil,
+      takeMinimum(leg, message, asked: max(settings.sessionExpires, leg.session.minimum))
     else { return false }
     inviteAgain(leg, without: [.supported, .sessionExpires, .minSE]) { self.sessionOffer(&$0, leg) }
     return true

@@ -15,6 +15,7 @@ extension CallShard {
     // §5.1: no offer in an UPDATE before the first one of the INVITE is answered.
     guard leg.offers.isEstablished || leg.offers.phase != .idle else { return retryLater(id, message) }
     guard let proposed = take(id, message, leg) else { return }
+    if let half = joinedHalf(leg) { return pass(update: id, message, leg, proposed, half) }
     guard leg.phase == .confirmed, let other = counterpart(leg) else {
       return answerUpdate(id, message, leg, proposed)
     }
@@ -80,6 +81,7 @@ extension CallShard {
 
   /// A description changed while early media was heard: payload numbers may be others now.
   func hearAgain(_ leg: Leg) {
+    if let callee = leg.call.bridged { return connect(leg.call, callee, leg.call.dial) }
     guard let dial = leg.call.dial, dial.stage == .ringing else { return }
     let caller = leg.call.caller!
     if let callee = heard(by: caller), leg === caller || leg === callee {
@@ -122,6 +124,7 @@ extension CallShard {
     guard message.status < 300 else { return updateFailed(leg, passed: passed, status: message.status, message) }
     leg.extra?.clientUpdate = nil
     leg.dialog?.refreshTarget(message)
+    aimAgain(leg)
     changed(leg, message, passed: passed)
   }
 

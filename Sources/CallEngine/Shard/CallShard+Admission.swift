@@ -11,15 +11,13 @@ extension CallShard {
     var trunk: String?
   }
 
-  /// Trunk sources and our registrations at trunks before access rules before digest; nil where the request has been answered (407, 403, 400).
+  /// Our registrations at trunks before trunk sources before access rules before digest; nil where the request has been answered (407, 403, 400).
   func admit(_ id: ServerTransactionID, _ message: Message) -> Admitted? {
-    let admission = directory.admission(of: message.flow.remote.ip)
-    if case .trunk(let name, let context) = admission { return Admitted(context: context, account: nil, trunk: name) }
     if let trunk = trunk(registeredAs: message.requestURI) {
       return Admitted(context: trunk.context, account: nil, trunk: trunk.name)
     }
-    switch admission {
-    case .trunk: break
+    switch directory.admission(of: message.flow.remote.ip) {
+    case .trunk(let name, let context): return Admitted(context: context, account: nil, trunk: name)
     case .open(let context): return Admitted(context: context, account: nil, trunk: nil)
     case .challenge: break
     }
@@ -29,20 +27,16 @@ extension CallShard {
 
   /// Verifies digest credentials (RFC 7616, 8760); nil where the request has been answered.
   func authenticate(_ id: ServerTransactionID, _ message: Message, header: HeaderName) -> UserAccount? {
-    let seconds = services.wallClock() / 1000
-    var account: UserAccount?
-    let verdict = services.authenticator.verify(message, header: header, nowSeconds: seconds) { name in
-      account = directory.user(name)
-      return account?.ha1
-    }
+    if let visitor, visitor.message === message { return visitor.account }
+    let (verdict, account) = verify(message, header: header)
     switch verdict {
     case .authenticated: return account
     case .noCredentials:
-      challenge(id, message, header: header, stale: false, seconds)
+      challenge(id, message, header: header, stale: false)
     case .stale:
-      challenge(id, message, header: header, stale: true, seconds)
+      challenge(id, message, header: header, stale: true)
     case .rejected:
-      services.counters.add(.authenticationFailures)
+      guessed(message)
       reply(id, message, 403)
     case .malformed(let error):
       services.counters.add(.authenticationFailures)
@@ -52,16 +46,22 @@ extension CallShard {
   }
 
   private func challenge(
-    _ id: ServerTransactionID, _ message: Message, header: HeaderName, stale: Bool, _ seconds: Int64
+    _ id: ServerTransactionID, _ message: Message, header: HeaderName, stale: Bool
   ) {
     services.counters.add(.challenges)
-    let proxy = header == .proxyAuthorization
-    reply(id, message, proxy ? 407 : 401) { writer in
-      services.authenticator.challenge(stale: stale, nowSeconds: seconds) { write in
-        writer.begin(proxy ? .proxyAuthenticate : .wwwAuthenticate)
-        write(&writer.bytes)
-        writer.endLine()
-      }
+    reply(id, message, header == .proxyAuthorization ? 407 : 401) {
+      writeChallenges(&$0, to: message, header: header, stale: stale)
+    }
+  }
+
+  func writeChallenges(_ writer: inout MessageWriter, to message: Message, header: HeaderName, stale: Bool) {
+    let name: HeaderName = header == .proxyAuthorization ? .proxyAuthenticate : .wwwAuthenticate
+    services.authenticator.challenge(
+      stale: stale, source: message.flow.remote.ip, nowSeconds: services.wallClock() / 1000
+    ) { write in
+      writer.begin(name)
+      write(&writer.bytes)
+      writer.endLine()
     }
   }
 
@@ -93,6 +93,7 @@ extension CallShard {
   // MARK: REGISTER
 
   func register(_ id: ServerTransactionID, _ message: Message) {
+    guard message.to.uri.isAddress else { return reply(id, message, 400, "To: no SIP address of record") }
     guard isOwn(message.requestURI), isOwn(message.to.uri) else {
       // RFC 3261 §10.3 steps 1 and 5: we are the registrar of our own domain only.
       return reply(id, message, 404)
@@ -100,7 +101,7 @@ extension CallShard {
     guard let account = authenticate(id, message, header: .authorization) else { return }
     guard CallShard.isName(message.to.uri, of: account) else {
       // §10.3 step 4: authenticated, but not for this address of record.
-      services.counters.add(.authenticationFailures)
+      guessed(message)
       return reply(id, message, 403)
     }
     let seconds = services.wallClock() / 1000
@@ -116,10 +117,12 @@ extension CallShard {
           binding.writeContact(nowSeconds: seconds, into: &writer)
           writer.endLine()
         }
+        self.registered(message, &writer)
       }
     case .failure(let status, let reason, let minExpires):
       reply(id, message, status, reason) { writer in
         if let minExpires { writer.header(.minExpires, number: minExpires) }
+        if status == 420 { writer.header(.unsupported, "path" as StaticString) }
       }
     }
   }

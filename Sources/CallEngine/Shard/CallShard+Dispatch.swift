@@ -4,9 +4,9 @@ import SIPMessage
 import SIPTransaction
 
 extension CallShard {
-  static let allow: StaticString = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, PRACK, UPDATE"
+  static let allow: StaticString = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, PRACK, UPDATE, REFER, NOTIFY"
   /// The option tags that we have: what Require may ask for, and what our Supported says.
-  static let optionTags: [StaticString] = ["100rel", "timer"]
+  static let optionTags: [StaticString] = ["100rel", "timer", "replaces", "norefersub"]
   /// `optionTags` as a Supported header wants them.
   static let supported = Array(optionTags.map(\.description).joined(separator: ", ").utf8)
 
@@ -49,7 +49,8 @@ extension CallShard {
       }
     case .bye, .prack, .update, .info: reply(id, message, 481)
     case .unknown: reply(id, message, 501) { $0.header(.allow, CallShard.allow) }
-    case .subscribe, .notify, .publish, .message, .refer, .ack, .cancel:
+    case .refer: strayRefer(id, message)
+    case .subscribe, .notify, .publish, .message, .ack, .cancel:
       reply(id, message, 405) { $0.header(.allow, CallShard.allow) }
     }
   }
@@ -69,6 +70,7 @@ extension CallShard {
     var list: [UInt8] = []
     for name in [HeaderName.require, .proxyRequire] {
       for tag in message.values(name) where !CallShard.optionTags.contains(where: tag.equalsIgnoringCase) {
+        if message.method == .register, CallShard.isRegistrarTag(tag) { continue }
         if !list.isEmpty { list += Array(", ".utf8) }
         list += tag
       }
@@ -90,15 +92,18 @@ extension CallShard {
     }
     guard leg.dialog != nil else { return inEarlyDialog(id, message, leg) }
     switch leg.dialog!.receive(message) {
-    case .ok: break
+    case .ok: if message.method == .invite || message.method == .update { aimAgain(leg) }
     default: return reply(id, message, 500) { $0.header(.retryAfter, number: 1) }
     }
+    if message.flow != leg.dialog!.flow { follow(message, leg) }
     switch message.method {
     case .invite: reinvite(id, message, leg)
     case .bye: bye(id, message, leg)
     case .prack: prack(id, message, leg)
     case .update: update(id, message, leg)
     case .info, .message, .options: pass(id, message, leg)
+    case .refer: refer(id, message, leg)
+    case .notify: referNotify(id, message, leg)
     case .unknown: reply(id, message, 501) { $0.header(.allow, CallShard.allow) }
     default: reply(id, message, 405) { $0.header(.allow, CallShard.allow) }
     }
@@ -119,6 +124,7 @@ extension CallShard {
       // What answers it comes from the one peer of a dialog, and goes where its ACK went.
       guard let leg = leg(name) else { return late(id, message, isBinding: true) }
       reinviteResponse(id, message, leg, passed: passed)
+    case .givenUp(let server): givenUp(id, message, server)
     case .bye(let name):
       if message.status >= 200 {
         owners[Int(id.slot)] = .none
@@ -160,7 +166,7 @@ extension CallShard {
     let owner = owners[Int(id.slot)]
     owners[Int(id.slot)] = .none
     switch owner {
-    case .none: return
+    case .none, .givenUp: return
     case .invite(let name, _):
       if let leg = leg(name) { calleeUnreachable(leg, status: status, kind) }
     case .reinvite(let name, let passed):

@@ -41,6 +41,8 @@ public final class CallShard {
   /// Ports given back whose counters are still to come.
   var statisticsOwners: [MediaEndpointID: (slot: UInt32, generation: UInt32, role: Leg.Role, codec: String)] =
     [:]
+  /// Turns of the server's keep-alives; only shard 0 takes them.
+  var keepalives = Keepalives()
   var draining: (@Sendable () -> Void)?
   /// Coroutines whose values are there, resumed once the present input is worked off.
   var ready: [(slot: UInt32, generation: UInt32)] = []
@@ -50,6 +52,11 @@ public final class CallShard {
   /// VMs of generations that no call runs any more; closed on another thread.
   var retired: [VMHandoff] = []
   var random: TokenMint
+  /// Ends of bridges to other calls.
+  var transfers = TransferState()
+  /// Of strangers' requests (`CallShard+Door.swift`).
+  var meter: RequestMeter
+  var visitor: Visitor?
   /// In tokens that name no leg.
   static let noSlot: UInt32 = 0xff_ffff
 
@@ -64,6 +71,7 @@ public final class CallShard {
     self.timers = timers
     var system = SystemRandomNumberGenerator()
     random = TokenMint(key: (system.next(), system.next()))
+    meter = RequestMeter(key: (system.next(), system.next()))
     adopt(generation)
     keepTrunks()
   }
@@ -74,8 +82,10 @@ public final class CallShard {
     self.now = now
     if services.trace.isOn { trace(message, sent: false) }
     services.counters.add(message.isRequest ? .requests : .responses)
+    if message.isRequest, isTurnedAway(message) { return }
     table.receive(message, now: now, wheel: &wheel)
     settle()
+    visitor = nil
   }
 
   public func handle(_ input: ShardInput, now: Instant) {
@@ -101,6 +111,8 @@ public final class CallShard {
       done(call != nil)
     case .snapshot(let reply):
       reply(snapshot())
+    case .half(let message):
+      receive(message)
     case .resolved(let asker, let result):
       resolved(asker, result)
     }
@@ -232,6 +244,8 @@ enum RequestOwner {
   case invite(LegName, isBinding: Bool)
   /// `passed`: the leg whose re-INVITE it passes on; nil where it is our own.
   case reinvite(LegName, passed: LegName?)
+  /// An INVITE to a server that was given up for another (RFC 3263 §4.3), and where it went.
+  case givenUp(GivenUpServer)
   case bye(LegName)
   /// The same for our UPDATE.
   case update(LegName, passed: LegName?)

@@ -23,6 +23,8 @@ public struct EngineServices: Sendable {
   public var logger: Logger
   /// Wall clock in milliseconds since 1970; virtual in tests.
   public var wallClock: @Sendable () -> Int64
+  /// Who guesses passwords, and who is banned for it.
+  public var abuse = AbuseGuard()
 
   public init(
     bindings: BindingTable, journal: any BindingJournal, authenticator: DigestAuthenticator, records: any RecordSink,

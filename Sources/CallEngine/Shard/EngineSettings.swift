@@ -16,8 +16,13 @@ public struct EngineSettings: Sendable {
     let contact: [UInt8]
     /// `<sips:host:port>`, where TLS is underneath: for a dialog that `sips` made; else as `contact`.
     let secureContact: [UInt8]
+    /// The same for peers of `sip.local_networks`, who reach us without the NAT in front.
+    let nearSentBy: [UInt8]
+    let nearContact: [UInt8]
+    let nearSecureContact: [UInt8]
 
-    public init(transport: Transport, local: Endpoint, advertised: Endpoint? = nil) {
+    /// - Parameter near: what peers in our own networks are told; nil: `local`.
+    public init(transport: Transport, local: Endpoint, advertised: Endpoint? = nil, near: Endpoint? = nil) {
       self.transport = transport
       self.local = local
       self.advertised = advertised ?? local
@@ -27,6 +32,9 @@ public struct EngineSettings: Sendable {
       // RFC 3261 §26.2.2: with sips, transport=tls is of no use, and deprecated.
       let secure = transport == .wss ? ";transport=ws" : ""
       secureContact = transport.isSecure ? Array("<sips:\(self.advertised)\(secure)>".utf8) : contact
+      nearSentBy = Array((near ?? local).description.utf8)
+      nearContact = Array("<sip:\(near ?? local)\(parameter)>".utf8)
+      nearSecureContact = transport.isSecure ? Array("<sips:\(near ?? local)\(secure)>".utf8) : nearContact
     }
   }
 
@@ -42,10 +50,15 @@ public struct EngineSettings: Sendable {
   /// The session timer that we ask for, and the least that we take (RFC 4028), in seconds; 0: we ask for none.
   public var sessionExpires: UInt32 = 1800
   public var minSE: UInt32 = 90
+  public var abuse = AbuseSettings()
   /// Where RTP can be received, one a family.
   public var mediaFamilies: [IPAddress.Family] = [.v4, .v6]
   /// What SDP says instead of the address of the socket, one a family (`sip.advertise`).
   public var advertisedMedia: [IPAddress] = []
+  /// Networks on our side of the NAT: their peers are told the local addresses.
+  public var localNetworks: [SourceNetwork] = []
+  /// What phones behind NAT are sent so that they stay reachable; not at all by default.
+  public var keepalive = KeepaliveSettings()
   /// Without RTP for so long an active call is ended; zero is never.
   public var mediaTimeout: Instant.Span = .seconds(60)
   public var holdTimeout: Instant.Span = .zero
@@ -57,6 +70,8 @@ public struct EngineSettings: Sendable {
   public var limits = LuaLimits()
   /// How long a dial rings when the script does not say.
   public var ringTimeout: Instant.Span = .seconds(60)
+  /// One of several servers of a target may be silent for so long before the next is tried; zero: until timer B.
+  public var failoverAfter: Instant.Span = .seconds(4)
   /// After a hang-up a script may use services for so long, and make `verbsAfterHangup` more calls.
   public var afterHangup: Instant.Span = .seconds(10)
   public var verbsAfterHangup = 50
@@ -66,6 +81,11 @@ public struct EngineSettings: Sendable {
     self.domain = domain
     domainOctets = Array(domain.utf8)
     self.ownAddresses = ownAddresses
+  }
+
+  /// True for a peer that needs no advertised address.
+  func isNear(_ peer: IPAddress) -> Bool {
+    !localNetworks.isEmpty && localNetworks.contains { $0.contains(peer.unmapped) }
   }
 
   /// The listener that requests to `peer` leave by: of its transport and family, else none.

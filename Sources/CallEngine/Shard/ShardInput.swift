@@ -19,6 +19,8 @@ public enum ShardInput: Sendable {
   /// Ends one call; `done` is told whether it was there.
   case hangUp(call: String, done: @Sendable (Bool) -> Void)
   case snapshot(@Sendable (ShardSnapshot) -> Void)
+  /// What the half of another call says.
+  case half(HalfMessage)
   /// DNS has answered one who asked for next hops.
   case resolved(HopAsker, HopResult)
 }

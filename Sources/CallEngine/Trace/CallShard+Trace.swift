@@ -5,7 +5,10 @@ import SIPTransaction
 extension CallShard {
   func trace(_ message: Message, sent: Bool) { trace(message.bytes, message.flow, sent: sent) }
 
-  func trace(_ item: Outgoing) { trace(item.bytes, item.flow, sent: true) }
+  /// A keep-alive is no message.
+  func trace(_ item: Outgoing) {
+    if item.bytes.count > Keepalives.ping.count { trace(item.bytes, item.flow, sent: true) }
+  }
 
   /// Only while somebody looks on: the leg is that of our own tag, else that of the caller whose INVITE had the
   /// Call-ID (a 100 Trying and a CANCEL have no tag of ours).

@@ -29,7 +29,7 @@ extension CallShard {
     else {
       let why =
         attempts == 0 ? "asks for a realm or a digest that we have no credentials for" : "refuses our credentials"
-      status.update { $0.problem = "\(response.status): \(why)" }
+      status.update { $0.accountProblem = "\(response.status): \(why)" }
       services.logger.warning("a trunk \(why)", metadata: ["trunk": .string(trunk.name), "call": .string(leg.call.id)])
       return false
     }
@@ -87,6 +87,9 @@ extension CallShard {
   private func sendAgain(
     _ request: Message, in leg: Leg, _ old: ClientTransactionID, on flow: Flow, cseq: UInt32, lines: [UInt8]
   ) -> ClientTransactionID {
+    // Over a reliable transport the old transaction is gone, and the new one may have its very slot.
+    let owner = owners[Int(old.slot)]
+    owners[Int(old.slot)] = .none
     let (id, branch) = table.reserveClient()
     var writer = MessageWriter(capacity: request.bytes.count + lines.count + 32)
     writer.requestLine(name: request.methodName, uri: request.requestURI.bytes)
@@ -106,15 +109,20 @@ extension CallShard {
     writer.finish(body: request.body)
     if leg.clientInvite == old { leg.clientInvite = id }
     if leg.extra?.clientUpdate == old { leg.extra?.clientUpdate = id }
-    own(id, owners[Int(old.slot)])
-    owners[Int(old.slot)] = .none
+    own(id, owner)
     table.send(id, method: request.method, bytes: writer.bytes, flow: flow, now: now, wheel: &wheel)
     return id
   }
 
-  /// RFC 3261 §22.1: the ACK of a 2xx carries the credentials of its INVITE.
-  func prove(_ leg: Leg, _ cseq: UInt32, _ writer: inout MessageWriter) {
-    if let proof = leg.use?.proof, proof.cseq == cseq { writer.append(proof.lines) }
+  /// RFC 3261 §22.1: the ACK of a 2xx carries the credentials of its INVITE, unless the Contact of that 2xx sends it to
+  /// another host.
+  func prove(_ leg: Leg, _ cseq: UInt32, to flow: Flow, _ writer: inout MessageWriter) {
+    guard let use = leg.use, let proof = use.proof, proof.cseq == cseq else { return }
+    if let trunk = use.trunk { services.trunks.status(of: trunk.name).update { $0.accountProblem = nil } }
+    guard
+      use.servers.contains(Hop(flow.transport, flow.remote))
+    else { return }
+    writer.append(proof.lines)
   }
 }
 

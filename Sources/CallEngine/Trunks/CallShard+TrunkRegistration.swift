@@ -124,7 +124,7 @@ extension CallShard {
       let values = response.all(status == 407 ? .proxyAuthenticate : .wwwAuthenticate)
       guard let credentials = keeper.trunk.plan.credentials else { return .challenged(nil, isProxy: status == 407) }
       return .challenged(
-        DigestChallenge.best(of: values) { keeper.status.accepts($0, credentials, relearns: true) },
+        keeper.status.registrarChallenge(of: values, credentials),
         isProxy: status == 407)
     case 423:
       return .tooBrief(minimum: response.first(.minExpires).map { Int(Registration.seconds($0)) })
@@ -152,6 +152,8 @@ extension CallShard {
   }
 
   private func keep(_ response: Message, _ seconds: Int, _ keeper: TrunkKeeper) {
+    // Another of the same name may have its place.
+    guard !keeper.isRemoved else { return }
     let until = services.wallClock() + Int64(seconds) * 1000
     // Longer than anybody's route is: nothing of a stranger's.
     let routes = response.values(.serviceRoute).prefix(8).filter { route in
@@ -160,7 +162,7 @@ extension CallShard {
     keeper.status.update { state in
       state.registeredUntil = seconds > 0 ? until : nil
       state.serviceRoute = routes.map { Array($0) }
-      if state.isUp { state.problem = nil }
+      state.accountProblem = nil
     }
   }
 
@@ -193,7 +195,7 @@ extension CallShard {
       return services.logger.notice("registered with a trunk", metadata: name)
     }
     keeper.isRegisteredLogged = false
-    keeper.status.update { $0.problem = problem }
+    keeper.status.update { $0.accountProblem = problem }
     guard keeper.loggedProblem != problem else { return }
     keeper.loggedProblem = problem
     services.logger.warning(

@@ -43,7 +43,8 @@ extension CallShard {
       state.serviceRoute = []
       state.servers = []
       state.realm = nil
-      state.problem = nil
+      state.accountProblem = nil
+      state.pingProblem = nil
       state.contactToken = trunk.plan.registration == nil ? nil : keeper.contactToken
     }
     trunkKeepers.fill(slot, keeper)
@@ -59,6 +60,7 @@ extension CallShard {
       return keeper.status.update { state in
         state.isUp = true
         state.roundTrip = nil
+        state.pingProblem = nil
       }
     }
     keeper.pingTimer = arm(keeper, .ping, after: .milliseconds(1))
@@ -182,7 +184,7 @@ extension CallShard {
       if isAnswer { state.roundTrip = roundTrip }
       if let change = verdict.change {
         state.isUp = change
-        state.problem = change ? nil : status.map { "OPTIONS: \($0)" } ?? "OPTIONS: no answer"
+        state.pingProblem = change ? nil : status.map { "OPTIONS: \($0)" } ?? "OPTIONS: no answer"
       }
     }
     guard let isUp = verdict.change else { return }

@@ -20,13 +20,14 @@ public struct TrunkPlan: Sendable, Equatable {
 public struct TrunkCredentials: Sendable, Equatable {
   public var user: String
   public var password: String
-  /// The only realm that they are for; nil: the first one that the trunk's own host asks for.
-  public var realm: String?
+  /// The only realms that they are for; empty: the one that the trunk's registrar asks for or, where we do not register,
+  /// the first that its host asks for.
+  public var realms: [String]
 
-  public init(user: String, password: String, realm: String? = nil) {
+  public init(user: String, password: String, realms: [String] = []) {
     self.user = user
     self.password = password
-    self.realm = realm
+    self.realms = realms
   }
 }
 

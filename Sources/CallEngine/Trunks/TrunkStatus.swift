@@ -1,5 +1,7 @@
 public import NetCore
 internal import NextHop
+internal import SIPDigest
+internal import SIPMessage
 internal import Synchronization
 
 /// What is known of a trunk at this moment. One for all shards: a leaf, its lock is held over nothing but these fields.
@@ -18,8 +20,10 @@ public final class TrunkStatus: Sendable {
     public var refused = 0
     /// Wall clock in milliseconds; nil: not registered, or not any more.
     public var registeredUntil: Int64?
-    /// What went wrong last with the registration or the pings, until it goes well.
-    public var problem: String?
+    /// What went wrong last, until it goes well: with our account there, else with the pings.
+    public var problem: String? { accountProblem ?? pingProblem }
+    var accountProblem: String?
+    var pingProblem: String?
     /// The realm that its own host asked for, where the configuration names none.
     var realm: [UInt8]?
     /// Route of calls to it (RFC 3608), first hop first.
@@ -95,14 +99,23 @@ public final class TrunkStatus: Sendable {
     state.withLock { $0.isUp && (plan.maxCalls == 0 || $0.calls < plan.maxCalls) }
   }
 
-  /// Whether credentials are for this realm: the configured one, else the first that the trunk's own host asks for.
-  /// - Parameter relearns: the registrar itself asks, which may have another one by now.
-  func accepts(_ realm: [UInt8], _ credentials: TrunkCredentials, relearns: Bool = false) -> Bool {
-    if let configured = credentials.realm { return realm.elementsEqual(configured.utf8) }
+  /// Whether credentials are for this realm: one that is configured, else the first that the trunk's own host asks for.
+  func accepts(_ realm: [UInt8], _ credentials: TrunkCredentials) -> Bool {
+    if !credentials.realms.isEmpty { return credentials.realms.contains { realm.elementsEqual($0.utf8) } }
     return state.withLock { state in
-      if state.realm == nil || relearns { state.realm = realm }
+      if state.realm == nil { state.realm = realm }
       return state.realm == realm
     }
+  }
+
+  /// The challenge of the trunk's registrar that we answer. Where no realm is configured its own is the trunk's from now
+  /// on: it may have another one than before.
+  func registrarChallenge(of values: [Bytes], _ credentials: TrunkCredentials) -> DigestChallenge? {
+    let challenge = DigestChallenge.best(of: values) { realm in
+      credentials.realms.isEmpty || credentials.realms.contains { realm.elementsEqual($0.utf8) }
+    }
+    if let challenge, credentials.realms.isEmpty { update { $0.realm = challenge.realm } }
+    return challenge
   }
 }
 

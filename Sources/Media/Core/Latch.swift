@@ -6,9 +6,11 @@ import CNet
 ///       │
 ///       └──── two packets in sequence from one other source ──────► locked on that, until the signalled address speaks
 ///
-/// While it is locked nobody else is heard: a stranger cannot take over a stream that flows. Only a new offer or answer
-/// arms it again. Left out: following a NAT that changes its mapping in the middle of a call without a re-INVITE, which
-/// cannot be told from an attack.
+///     locked ──── two packets of the same stream from the same host by another port, the old one silent ──► locked
+///
+/// While it is locked nobody else is heard: a stranger cannot take over a stream that flows. A new offer or answer arms
+/// it again. A NAT that gives the phone another port in mid-call is followed (`rebind`); one that gives it another
+/// address is not, without a re-INVITE.
 struct Latch {
   /// As the SDP says.
   private(set) var signalled = SocketAddress.none
@@ -78,6 +80,18 @@ struct Latch {
     if from == signalled || from == trusted { return lock(from) }
     if from == leaving { return .accepted }
     // One spoofed datagram shall not be enough (RFC 3550 §A.1: MIN_SEQUENTIAL is 2).
+    if from == candidate, ssrc == candidateSSRC, sequence == candidateSequence &+ 1 { return lock(from) }
+    candidate = from
+    candidateSSRC = ssrc
+    candidateSequence = sequence
+    return .rejected
+  }
+
+  /// A packet that `accept` has rejected, of the stream that was heard last (its SSRC, and numbers that go on), when
+  /// nothing has come from the locked source for a while. Whoever can send that from the same host, and has silenced
+  /// the phone there, sits in its way anyhow. Two in sequence are needed, as at first.
+  mutating func rebind(_ from: SocketAddress, ssrc: UInt32, sequence: UInt16) -> Verdict {
+    guard isLocked, follows, from.sameHost(as: source) else { return .rejected }
     if from == candidate, ssrc == candidateSSRC, sequence == candidateSequence &+ 1 { return lock(from) }
     candidate = from
     candidateSSRC = ssrc

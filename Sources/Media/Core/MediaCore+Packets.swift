@@ -6,6 +6,9 @@ extension MediaCore {
   private static let steadyPackets: UInt16 = 32
   private static let steadyPacketsElsewhere: UInt16 = 512
 
+  /// So long nothing comes from a phone until it may speak from another port.
+  static let silence = Instant.Span.milliseconds(1000)
+
   /// An RTP datagram that came to `slot`. The answer is the slot that the datagram, rewritten in place, has to be sent
   /// from, or negative when it ends here.
   @inline(__always)
@@ -25,8 +28,10 @@ extension MediaCore {
     case .accepted: break
     case .moved: moved(slot)
     case .rejected:
-      stream.pointee.strangers &+= 1
-      return -1
+      guard rebinds(slot, packet, from: from, now: now) else {
+        stream.pointee.strangers &+= 1
+        return -1
+      }
     }
     let type = packet.payloadType
     let isEvent = type == stream.pointee.eventType
@@ -76,6 +81,8 @@ extension MediaCore {
       out.pointee.held &+= 1
       return -1
     }
+    // A connected socket would not hear a phone whose port has changed.
+    if out.pointee.connection == .connected, now - out.pointee.lastHeard >= Self.silence { disconnect(target) }
     let key = UInt64(UInt32(truncatingIfNeeded: slot + 1)) << 32 | UInt64(packet.ssrc)
     let clockRate = out.pointee.clockRate
     if isEvent {
@@ -92,6 +99,16 @@ extension MediaCore {
     if now >= out.pointee.reportAt { queueReport(target) }
     relayed &+= 1
     return target
+  }
+
+  /// Whether a NAT has given the phone a new port in mid-call: its stream goes on from there, and the old one is silent.
+  private mutating func rebinds(_ slot: Int, _ packet: RTPPacket, from: SocketAddress, now: Instant) -> Bool {
+    let stream = slots + slot
+    guard now - stream.pointee.lastHeard >= Self.silence, stream.pointee.received.isContinued(by: packet),
+      stream.pointee.latch.rebind(from, ssrc: packet.ssrc, sequence: packet.sequence) != .rejected
+    else { return false }
+    moved(slot)
+    return true
   }
 
   private mutating func moved(_ slot: Int) {

@@ -69,6 +69,12 @@ struct ReceiveStream {
     return verdict
   }
 
+  /// The packet is of this source, and not far behind its last one.
+  func isContinued(by packet: RTPPacket) -> Bool {
+    let delta = packet.sequence &- maxSequence
+    return isStarted && packet.ssrc == ssrc && delta > 0 && delta < Self.maxDropout
+  }
+
   private mutating func start(_ packet: RTPPacket) {
     if isStarted { lostBefore += lostHere }
     isStarted = true

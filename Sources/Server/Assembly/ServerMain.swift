@@ -61,6 +61,15 @@ public enum Server {
     } catch {
       faults.append(ConfigurationFault(file: configuration.file, line: 0, message: "\(error)"))
     }
+    guard let script = configuration.dialplan.script else { return faults }
+    do {
+      // What both find is told once, with its column.
+      let read = try ScriptCheck.faults(of: configuration, script: script, name: GenerationLoader.shown(script))
+      faults.removeAll { fault in read.contains { $0.file == fault.file && $0.line == fault.line } }
+      faults = read + faults
+    } catch {
+      faults.append(ConfigurationFault(file: script, line: 0, message: "\(error)"))
+    }
     return faults
   }
 }

@@ -3,16 +3,22 @@ public struct ConfigurationFault: Sendable, Hashable, CustomStringConvertible {
   public var file: String
   /// From 1; 0 when it concerns the file as a whole.
   public var line: Int
+  /// From 1, of a fault in a script that has one place; 0 where it is not known.
+  public var column: Int
   public var message: String
 
-  public init(file: String, line: Int, message: String) {
+  public init(file: String, line: Int, column: Int = 0, message: String) {
     self.file = file
     self.line = line
+    self.column = column
     self.message = message
   }
 
-  /// `file:line: what is wrong`, one line.
-  public var description: String { line > 0 ? "\(file):\(line): \(message)" : "\(file): \(message)" }
+  /// `file:line: what is wrong`, with the column behind the line where it is known; one line.
+  public var description: String {
+    guard line > 0 else { return "\(file): \(message)" }
+    return column > 0 ? "\(file):\(line):\(column): \(message)" : "\(file):\(line): \(message)"
+  }
 }
 
 /// All that is wrong with the configuration, in the order of the file.

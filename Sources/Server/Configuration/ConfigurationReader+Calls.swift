@@ -1,5 +1,6 @@
 import CallEngine
 import NetCore
+import SIPMessage
 
 extension ConfigurationReader {
   static func readMedia(_ root: ConfigurationSection, into media: inout ServerConfiguration.MediaPlan) {
@@ -96,6 +97,10 @@ extension ConfigurationReader {
       section.read("min_expires", into: &registrar.minExpires) { $0.integer(in: 0...86400) }
       section.read("max_expires", into: &registrar.maxExpires) { $0.integer(in: 1...31_536_000) }
       section.read("max_contacts", into: &registrar.maxContacts) { $0.integer(in: 1...1000) }
+      section.read("path", into: &registrar.path) { value in
+        value.word(of: ["accept", "strict"], what: "path").map { $0 == "strict" ? .strict : .accept }
+      }
+      section.read("service_route", into: &registrar.serviceRoutes) { $0.looseRoutes() }
       if registrar.minExpires > registrar.maxExpires {
         section.place.fail("min_expires (\(registrar.minExpires)) is more than max_expires (\(registrar.maxExpires))")
       }
@@ -111,6 +116,24 @@ extension ConfigurationReader {
       section.read("context", into: &rule.context) { $0.name("context") }
       section.read("authenticate", into: &rule.authenticate) { $0.boolean() }
       return rule.sources.isEmpty ? nil : rule
+    }
+  }
+}
+
+extension ConfigurationValue {
+  /// Values of a Route: `<sip:edge.example.org;lr>`, one or several.
+  fileprivate func looseRoutes() -> [String]? {
+    guard let values = listOrOne() else { return nil }
+    return values.compactMap { value in
+      guard let text = value.nonEmptyText() else { return nil }
+      guard text.first == "<", let address = try? NameAddress(parsing: Array(text.utf8)[...]),
+        !address.uri.host.isEmpty,
+        address.uri.scheme == .sip || address.uri.scheme == .sips, address.uri.parameter("lr") != nil
+      else {
+        value.fail("\"\(text)\" is no loose route, such as <sip:edge.example.org;lr>")
+        return nil
+      }
+      return text
     }
   }
 }

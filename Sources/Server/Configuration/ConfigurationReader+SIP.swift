@@ -1,3 +1,4 @@
+import CallEngine
 import Foundation
 import NetCore
 import SIPDigest
@@ -21,6 +22,20 @@ extension ConfigurationReader {
       if sip.listen.count > 64 { section.place.fail("more than 64 addresses in listen") }
       section.read("domain", into: &sip.domain) { $0.domainName() }
       section.read("advertise", into: &sip.advertise) { $0.addressPerFamily() }
+      section.read("local_networks", into: &sip.localNetworks) { $0.networks() }
+      section.section("nat") { nat in
+        nat.read("keepalive", into: &sip.nat.interval) { value in
+          guard let seconds = value.number() else { return nil }
+          guard seconds == 0 || (5...600).contains(seconds) else {
+            value.fail("from 5 to 600 seconds, or 0 for none")
+            return nil
+          }
+          return .seconds(seconds)
+        }
+        nat.read("method", into: &sip.nat.method) { value in
+          value.word(of: ["crlf", "options"], what: "method").map { $0 == "options" ? .options : .crlf }
+        }
+      }
       section.section("auth") { auth in
         auth.read("algorithms", into: &sip.algorithms) { algorithms($0) }
       }
@@ -33,6 +48,18 @@ extension ConfigurationReader {
         guard let limit = value.integer(in: 0...65_507) else { return nil }
         if limit > 0, limit < 500 { value.fail("\(limit) is less than any request takes; 0 for no limit") }
         return limit
+      }
+      section.read("session_expires", into: &sip.sessionExpires) { value in
+        guard let seconds = value.integer(in: 0...86_400) else { return nil }
+        guard !(1..<90).contains(seconds) else {
+          value.fail("\(seconds) is less than 90 (RFC 4028 §4); 0: none")
+          return nil
+        }
+        return seconds
+      }
+      section.read("min_se", into: &sip.minSE) { $0.integer(in: 90...86_400) }
+      if sip.sessionExpires != 0, sip.sessionExpires < sip.minSE {
+        section.place.fail("session_expires is less than min_se")
       }
       section.read("shards", into: &sip.shards) { $0.integer(in: 0...128) }
     }
@@ -85,7 +112,7 @@ extension ConfigurationReader {
       let name = section.required("name")?.name("trunk name", allowing: "-_.")
       let host = section.required("host").flatMap { $0.hostAndPort() }
       var trunk = ServerConfiguration.Trunk(name: name ?? "", host: host?.host ?? "", port: host?.port)
-      section.read("transport", into: &trunk.transport) { value in
+      section.readOptional("transport", into: &trunk.transport) { value in
         value.word(of: Transport.allCases.map(\.parameterName), what: "transport").flatMap { word in
           Transport.allCases.first { $0.parameterName == word }
         }
@@ -95,7 +122,7 @@ extension ConfigurationReader {
       section.readOptional("username", into: &trunk.username) { $0.nonEmptyText() }
       section.readOptional("password", into: &trunk.password) { $0.nonEmptyText() }
       section.readOptional("auth_username", into: &trunk.authUsername) { $0.nonEmptyText() }
-      section.readOptional("realm", into: &trunk.realm) { $0.nonEmptyText() }
+      section.read("realm", into: &trunk.realms) { $0.listOrOne()?.compactMap { $0.nonEmptyText() } }
       section.read("register", into: &trunk.register) { $0.boolean() }
       section.read("expires", into: &trunk.expires) { $0.integer(in: 60...86400) }
       section.readOptional("contact_user", into: &trunk.contactUser) { $0.nonEmptyText() }
@@ -111,11 +138,16 @@ extension ConfigurationReader {
       section.read("sources", into: &trunk.sources) { $0.networks() }
       section.read("max_calls", into: &trunk.maxCalls) { $0.integer(in: 0...1_000_000) }
       section.read("calls_per_second", into: &trunk.callsPerSecond) { $0.number() }
+      section.read("trusted", into: &trunk.trusted) { $0.boolean() }
+      section.read("remote_party_id", into: &trunk.remotePartyID) { $0.boolean() }
+      if trunk.remotePartyID, !trunk.trusted {
+        section.place.fail("remote_party_id is for a trusted trunk: an untrusted one is not told who calls")
+      }
       if (trunk.username == nil) != (trunk.password == nil) {
         section.place.fail("username and password belong together: give both or neither")
       }
       if trunk.register, trunk.username == nil { section.place.fail("register needs a username and a password") }
-      if trunk.username == nil, trunk.authUsername ?? trunk.realm != nil {
+      if trunk.username == nil, trunk.authUsername != nil || !trunk.realms.isEmpty {
         section.place.fail("auth_username and realm need a username and a password")
       }
       if !trunk.register, trunk.contactUser != nil { section.place.fail("contact_user needs register: true") }

@@ -60,11 +60,11 @@ extension ConfigurationReader {
   static func checkTransport(
     _ section: ConfigurationSection, _ trunk: ServerConfiguration.Trunk, _ listening: [ServerConfiguration.Listener]
   ) {
-    guard let value = section.value("transport") else { return }
-    if trunk.transport.isWebSocket {
+    guard let value = section.value("transport"), let transport = trunk.transport else { return }
+    if transport.isWebSocket {
       value.fail("a WebSocket is opened by clients only: no trunk has one")
-    } else if !listening.contains(where: { $0.transport == trunk.transport }) {
-      value.fail("sip.listen has no \(trunk.transport.parameterName) address for its requests to leave by")
+    } else if !listening.contains(where: { $0.transport == transport }) {
+      value.fail("sip.listen has no \(transport.parameterName) address for its requests to leave by")
     }
   }
 }

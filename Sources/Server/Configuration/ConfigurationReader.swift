@@ -21,7 +21,18 @@ import Yams
 /// | `sip.connections.total`, `.per_address` | 1…1000000 | 20000, 1000 | TCP, TLS and WebSockets that peers open |
 /// | `sip.connections.first_message`, `.idle` | seconds | 10, 3900 | then a connection is closed |
 /// | `sip.udp_limit` | 0, 500…65507 | 1300 | longer requests go by TCP; 0: none |
+/// | `sip.session_expires` | 0, 90…86400 | 1800 | seconds without a refresh after which a call is over (RFC 4028); 0: not asked for |
+/// | `sip.min_se` | 90…86400 | 90 | the least that a peer may ask for, in seconds |
+/// | `sip.local_networks` | address or CIDR, or a list | `[]` | peers that are told the local addresses, not `advertise` |
+/// | `sip.nat.keepalive` | 5…600 seconds, or 0 | 30 | between two keep-alives to a phone behind NAT; 0: none |
+/// | `sip.nat.method` | `crlf`, `options` | `crlf` | what it is sent |
 /// | `sip.shards` | 0…128 | 0 | event loops that run calls; 0: half of the cores, at least one |
+/// | `dns.servers` | `ADDRESS` or `ADDRESS:PORT`, or a list | `[]` | empty: those of `/etc/resolv.conf` |
+/// | `dns.timeout` | seconds, 0.05…30 | 1 | until the next server is asked; the double in each further round |
+/// | `dns.attempts` | 1…5 | 2 | rounds over all servers |
+/// | `dns.cache` | 100…1000000 | 10000 | answers that are kept |
+/// | `dns.failover_after` | seconds | 4 | silence of one server until the target's next is tried; 0: timer B |
+/// | `dns.hosts` | name: address, or a list | `{}` | before `/etc/hosts` and DNS |
 /// | `media.address` | address, or one a family | `[127.0.0.1, "::1"]` | where RTP is received |
 /// | `media.ports` | `LOW-HIGH` | `10000-31999` | four a call |
 /// | `media.timeout` | seconds | 60 | an active call without RTP is ended; 0: never |
@@ -43,16 +54,18 @@ import Yams
 /// | `users[].caller_id.name`, `.number` | text | null | what a From that is not his own becomes |
 /// | `registrar.min_expires`, `.max_expires` | seconds | 60, 3600 | |
 /// | `registrar.max_contacts` | 1…1000 | 10 | a user |
+/// | `registrar.path` | `accept`, `strict` | `accept` | a REGISTER with Path but without `Supported: path`: strict: 420 |
+/// | `registrar.service_route` | `<sip:…;lr>`, or a list | `[]` | Service-Route of the 200 to a REGISTER |
 /// | `access[].source` | address or CIDR, or a list | required | the first match decides |
 /// | `access[].context` | text | `public` | |
 /// | `access[].authenticate` | truth value | true | |
 /// | `trunks[].name` | text | required | as in `trunk/NAME/NUMBER` |
 /// | `trunks[].host` | `HOST` or `HOST:PORT` | required | |
-/// | `trunks[].transport` | udp, tcp, tls | udp | |
+/// | `trunks[].transport` | udp, tcp, tls | null | UDP for an address, for a name what DNS says |
 /// | `trunks[].tls_verify` | truth value | true | it must prove to be `host` |
 /// | `trunks[].username`, `.password` | text | null | both or neither |
 /// | `trunks[].auth_username` | text | the username | of the credentials |
-/// | `trunks[].realm` | text | null | the only one that gets the credentials; null: the first that the host asks for |
+/// | `trunks[].realm` | text, or a list | `[]` | the only ones that get the credentials; none: the first asked for |
 /// | `trunks[].register` | truth value | false | needs a username |
 /// | `trunks[].expires` | seconds, 60…86400 | 3600 | that a registration asks for |
 /// | `trunks[].contact_user` | text | the username | of the Contact that is registered |
@@ -62,6 +75,14 @@ import Yams
 /// | `trunks[].sources` | address or CIDR, or a list | `[]` | where its calls come from; matched before `access` |
 /// | `trunks[].max_calls` | number | 0 | both directions; 0: no limit |
 /// | `trunks[].calls_per_second` | number | 0 | to it; 0: no limit |
+/// | `trunks[].trusted` | truth value | true | RFC 3325: it may assert who calls, and is told |
+/// | `trunks[].remote_party_id` | truth value | false | Remote-Party-ID to it, and from it |
+/// | `limits.requests_per_second` | number | 100 | requests of strangers from one source; 0: no limit |
+/// | `limits.burst` | 1…1000000 | 1000 | as many may come at once |
+/// | `limits.ban.failures` | 0…1000000 | 20 | wrong credentials until a source is banned; 0: never |
+/// | `limits.ban.window` | seconds | 300 | in which so many have to come |
+/// | `limits.ban.duration` | seconds | 900 | how long nothing is read from there |
+/// | `limits.ban.never` | address or CIDR, or a list | `[]` | besides the sources of trunks |
 /// | `storage.url` | `sqlite:PATH` | `sqlite:data/nightjar.db` | `sqlite::memory:` keeps nothing |
 /// | `records.csv`, `records.json` | path | null | files beside the database: CSV, JSON lines |
 /// | `records.keep_days` | 0…36500 | 90 | 0: for ever |
@@ -114,12 +135,14 @@ public enum ConfigurationReader {
     if root.isNull { return configuration }
     if let section = root.section() {
       readSIP(section, into: &configuration.sip)
+      readDNS(section, into: &configuration.dns)
       readMedia(section, into: &configuration.media)
       readDialplan(section, into: &configuration.dialplan)
       readUsers(section, into: &configuration.users)
       readRegistrar(section, into: &configuration.registrar)
       readAccess(section, into: &configuration.access)
       readTrunks(section, listening: configuration.sip.listen, into: &configuration.trunks)
+      readLimits(section, into: &configuration.limits)
       readDaemon(section, into: &configuration)
       section.finish()
     }

@@ -63,6 +63,14 @@ final class ConfigurationSection {
     }
   }
 
+  /// Every key, for a mapping whose keys are names of the author's own.
+  func forEach(_ body: (_ key: String, ConfigurationValue) -> Void) {
+    for (key, value) in entries {
+      known.append(key)
+      body(key, value)
+    }
+  }
+
   /// For a key whose part comes with a later release: a limit that does not hold, or a transport that is not encrypted,
   /// must not pass for one that is.
   func later(_ key: String, unless isDefault: Bool, _ what: String) {

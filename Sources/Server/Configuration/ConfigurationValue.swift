@@ -1,3 +1,4 @@
+import DialplanCheck
 import Yams
 
 /// Where faults are gathered while one file is read.

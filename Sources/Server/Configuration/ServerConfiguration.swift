@@ -1,5 +1,7 @@
 public import CallEngine
+public import DNSClient
 public import NetCore
+public import NextHop
 public import SIPDigest
 
 /// Everything the configuration file says, with every default filled in. `ConfigurationReader` makes it from a file and
@@ -11,12 +13,14 @@ public struct ServerConfiguration: Sendable, Equatable {
   public var directory: String
 
   public var sip = SIP()
+  public var dns = DNS()
   public var media = MediaPlan()
   public var dialplan: Dialplan
   public var users: [User] = []
   public var registrar = Registrar()
   public var access: [AccessRule] = []
   public var trunks: [Trunk] = []
+  public var limits = AbuseSettings()
   public var storage: Storage
   public var records = Records()
   public var control: Control
@@ -55,6 +59,14 @@ extension ServerConfiguration {
     public var webSocketOrigins: [String] = []
     /// Octets; longer requests to trunks and addresses go by TCP (RFC 3261 §18.1.1). 0: none do.
     public var datagramLimit = 1300
+    /// The session timer that we ask for (RFC 4028), in seconds; 0: none.
+    public var sessionExpires = 1800
+    /// The least that a peer may ask for, in seconds.
+    public var minSE = 90
+    /// On our side of the NAT that `advertise` is for.
+    public var localNetworks: [SourceNetwork] = []
+    /// For phones behind NAT.
+    public var nat = KeepaliveSettings(interval: .seconds(30 as Int64), method: .crlf)
     /// Event loops that run calls; 0: half of the cores, at least one.
     public var shards = 0
   }
@@ -107,6 +119,17 @@ extension ServerConfiguration {
     }
     /// As the file writes it: `udp:127.0.0.1:5060`.
     public var description: String { "\(transport.parameterName):\(endpoint)" }
+  }
+
+  /// How names become addresses (RFC 3263).
+  public struct DNS: Sendable, Equatable {
+    public var client = DNSClient.Settings()
+    /// Answers that are kept.
+    public var cache = 10_000
+    /// Before `/etc/hosts`, and before DNS.
+    public var hosts: [DNSName: [IPAddress]] = [:]
+    /// One of several servers of a target may say nothing for so long; zero: until timer B.
+    public var failoverAfter = Instant.Span.seconds(4 as Int64)
   }
 
   public struct MediaPlan: Sendable, Equatable {
@@ -173,6 +196,9 @@ extension ServerConfiguration {
     public var minExpires = 60
     public var maxExpires = 3600
     public var maxContacts = 10
+    public var path = PathPolicy.accept
+    /// Whole values, as `<sip:edge.example.org;lr>`.
+    public var serviceRoutes: [String] = []
   }
 
   /// The first rule whose source holds the peer's address decides.
@@ -188,15 +214,16 @@ extension ServerConfiguration {
     public var host: String
     /// Nil: 5060 or 5061, or SRV for a host name (RFC 3263).
     public var port: UInt16?
-    public var transport = Transport.udp
+    /// Nil: UDP for an address, what NAPTR says for a name.
+    public var transport: Transport?
     /// Over TLS it must prove to be `host`.
     public var verifiesTLS = true
     /// Of the address of record, and of the credentials unless `authUsername` is another.
     public var username: String?
     public var password: String?
     public var authUsername: String?
-    /// The only realm that gets the credentials; nil: the first that the host asks for.
-    public var realm: String?
+    /// The only realms that get the credentials; empty: the first that the host asks for.
+    public var realms: [String] = []
     public var register = false
     /// Seconds that a registration asks for.
     public var expires = 3600
@@ -213,6 +240,10 @@ extension ServerConfiguration {
     public var maxCalls = 0
     /// 0: no limit.
     public var callsPerSecond = 0.0
+    /// What it asserts of callers is believed, and it is told who calls (RFC 3325).
+    public var trusted = true
+    /// It speaks Remote-Party-ID.
+    public var remotePartyID = false
   }
 
   public struct Storage: Sendable, Equatable {

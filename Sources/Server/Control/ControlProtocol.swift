@@ -17,6 +17,9 @@ public enum ControlCommand: Sendable, Equatable {
   /// Reads the configuration and the script again; answered when the new generation serves, or with what is wrong.
   case reload
   case hangup(id: String)
+  case bans
+  /// Nil: all of them.
+  case unban(source: String?)
   case userAdd(NewUser)
   case userList
   case userRemove(name: String)
@@ -53,6 +56,7 @@ public struct ControlReply: Sendable, Codable, Equatable {
   public var registrations: [RegistrationReport]?
   public var trunks: [TrunkReport]?
   public var generations: [GenerationReport]?
+  public var bans: [BanReport]?
   public var users: [UserReport]?
 
   public init(ok: Bool = true, message: String? = nil) {
@@ -73,6 +77,7 @@ public struct ControlReply: Sendable, Codable, Equatable {
   }
   public static func trunks(_ reports: [TrunkReport]) -> ControlReply { with { $0.trunks = reports } }
   public static func generations(_ reports: [GenerationReport]) -> ControlReply { with { $0.generations = reports } }
+  public static func bans(_ reports: [BanReport]) -> ControlReply { with { $0.bans = reports } }
   public static func users(_ reports: [UserReport]) -> ControlReply { with { $0.users = reports } }
 
   private static func with(_ change: (inout ControlReply) -> Void) -> ControlReply {
@@ -102,8 +107,9 @@ struct ControlRequest: Codable, Equatable {
   var callerNumber: String?
 
   static let commands = [
-    "status", "calls", "registrations", "trunks", "generations", "reload", "hangup", "trace", "user_add", "user_list",
-    "user_remove", "user_password",
+    "status", "calls", "registrations", "trunks", "generations", "reload", "hangup", "trace", "bans", "unban",
+    "user_add",
+    "user_list", "user_remove", "user_password",
   ]
 
   struct Unfit: Error, Equatable {
@@ -125,6 +131,8 @@ struct ControlRequest: Codable, Equatable {
     case "reload": return .command(.reload)
     case "hangup": return .command(.hangup(id: try need(id, "id")))
     case "trace": return .trace(callID: id)
+    case "bans": return .command(.bans)
+    case "unban": return .command(.unban(source: name))
     case "user_list": return .command(.userList)
     case "user_remove": return .command(.userRemove(name: try need(name, "name")))
     case "user_password":
@@ -158,6 +166,10 @@ struct ControlRequest: Codable, Equatable {
     case .generations: self.init(command: "generations")
     case .reload: self.init(command: "reload")
     case .hangup(let id): self.init(command: "hangup", id: id)
+    case .bans: self.init(command: "bans")
+    case .unban(let source):
+      self.init(command: "unban")
+      name = source
     case .userList: self.init(command: "user_list")
     case .userRemove(let name):
       self.init(command: "user_remove")

@@ -85,6 +85,21 @@ public struct RegistrationReport: Sendable, Codable, Equatable {
   }
 }
 
+/// A source that nothing is read from.
+public struct BanReport: Sendable, Codable, Equatable {
+  /// An address, or the /64 of an IPv6 one.
+  public var source: String
+  /// Since 1970.
+  public var sinceMilliseconds: Int64
+  public var secondsLeft: Int
+
+  public init(source: String, sinceMilliseconds: Int64, secondsLeft: Int) {
+    self.source = source
+    self.sinceMilliseconds = sinceMilliseconds
+    self.secondsLeft = secondsLeft
+  }
+}
+
 public struct TrunkReport: Sendable, Codable, Equatable {
   public var name: String
   public var host: String

@@ -1,7 +1,7 @@
 import CallEngine
-import Foundation
 import LuaRuntime
 import NetCore
+import NextHop
 import SIPDigest
 import SIPTransport
 import Storage
@@ -17,20 +17,29 @@ enum EnginePlan {
       if !own.contains(reachable) { own.append(reachable) }
       let said = advertise.first { $0.family == ip.family } ?? reachable
       return EngineSettings.Listener(
-        transport: listener.transport, local: listener.endpoint, advertised: Endpoint(said, listener.endpoint.port))
+        transport: listener.transport, local: listener.endpoint, advertised: Endpoint(said, listener.endpoint.port),
+        near: Endpoint(reachable, listener.endpoint.port))
     }
     var settings = EngineSettings(listeners: list, domain: configuration.sip.domain, ownAddresses: own)
     settings.datagramLimit = configuration.sip.datagramLimit
     settings.registrar.minExpires = configuration.registrar.minExpires
     settings.registrar.maxExpires = configuration.registrar.maxExpires
     settings.registrar.maxContacts = configuration.registrar.maxContacts
+    settings.registrar.path = configuration.registrar.path
+    settings.registrar.serviceRoutes = configuration.registrar.serviceRoutes.map { Array($0.utf8) }
+    settings.abuse = configuration.limits
     settings.advertisedMedia = advertise
+    settings.localNetworks = configuration.sip.localNetworks
+    settings.keepalive = configuration.sip.nat
     settings.mediaFamilies = configuration.media.addresses.map(\.family)
+    settings.sessionExpires = UInt32(clamping: configuration.sip.sessionExpires)
+    settings.minSE = UInt32(clamping: configuration.sip.minSE)
     settings.mediaTimeout = configuration.media.timeout
     settings.holdTimeout = configuration.media.holdTimeout
     settings.country = configuration.media.tones
     settings.sounds = configuration.dialplan.sounds
     settings.ringback = configuration.dialplan.ringback
+    settings.failoverAfter = configuration.dns.failoverAfter
     let limits = configuration.dialplan.limits
     settings.limits = LuaLimits()
     settings.limits.memoryBytes = limits.memory
@@ -65,15 +74,18 @@ enum EnginePlan {
     }
     var trunks: [Trunk] = []
     for trunk in configuration.trunks {
-      let port = trunk.port ?? trunk.transport.defaultPort
       let ip = IPAddress(trunk.host)
       let host = ip?.family == .v6 ? "[\(trunk.host)]" : trunk.host
-      trunks.append(
-        Trunk(
-          name: trunk.name, destination: ip.map { Endpoint($0, port) },
-          host: trunk.port == nil ? host : "\(host):\(port)", transport: trunk.transport,
-          peer: trunk.verifiesTLS ? PeerName(host: trunk.host) ?? .byAddress : .anyone, context: trunk.context,
-          sources: trunk.sources, plan: plan(trunk)))
+      let transport = trunk.transport ?? .udp
+      var one = Trunk(
+        name: trunk.name, destination: ip.map { Endpoint($0, trunk.port ?? transport.defaultPort) },
+        host: trunk.port.map { "\(host):\($0)" } ?? host, transport: transport,
+        peer: trunk.verifiesTLS ? PeerName(host: trunk.host) ?? .byAddress : .anyone, context: trunk.context,
+        sources: trunk.sources, plan: plan(trunk))
+      one.isTransportFixed = trunk.transport != nil
+      one.isTrusted = trunk.trusted
+      one.remotePartyID = trunk.remotePartyID
+      trunks.append(one)
     }
     return Directory(users: accounts, access: access, trunks: trunks)
   }
@@ -85,7 +97,7 @@ enum EnginePlan {
     plan.maxCalls = trunk.maxCalls
     plan.callsPerSecond = trunk.callsPerSecond
     guard let user = trunk.username, let password = trunk.password else { return plan }
-    plan.credentials = TrunkCredentials(user: trunk.authUsername ?? user, password: password, realm: trunk.realm)
+    plan.credentials = TrunkCredentials(user: trunk.authUsername ?? user, password: password, realms: trunk.realms)
     if trunk.register {
       plan.registration = TrunkRegistrationPlan(user: user, contactUser: trunk.contactUser, expires: trunk.expires)
     }

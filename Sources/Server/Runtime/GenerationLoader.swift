@@ -46,21 +46,21 @@ struct GenerationLoader: Sendable {
     for shard in 0..<shards {
       do throws(LuaFailure) {
         let vm = try DialplanLoader.load(
-          source: source, name: shown(path), directory: (path as NSString).deletingLastPathComponent,
+          source: source, name: Self.shown(path), directory: (path as NSString).deletingLastPathComponent,
           limits: settings.limits,
           surroundings: .init(keyValue: keyValue, logger: logger, wallClock: wallClock, generation: number),
           runsLoadHandlers: shard == 0)
         generations.append(
           Generation(number: number, vm: VMHandoff(vm), directory: directory, settings: settings))
       } catch {
-        throw GenerationLoader.fault(error, path: shown(path))
+        throw GenerationLoader.fault(error, path: Self.shown(path))
       }
     }
     return generations
   }
 
   /// Errors name the script as a person would: relative to where the daemon was started, if it is below.
-  private func shown(_ path: String) -> String {
+  static func shown(_ path: String) -> String {
     let here = FileManager.default.currentDirectoryPath + "/"
     return path.hasPrefix(here) ? String(path.dropFirst(here.count)) : path
   }

@@ -2,6 +2,7 @@ import CallEngine
 import Foundation
 import Media
 import NetCore
+import NextHop
 import SIPDigest
 import SIPTransport
 import Storage
@@ -18,6 +19,8 @@ extension ServerRuntime: ControlTarget {
     case .reload: return ControlReply(message: try await reload())
     case .hangup(let id):
       return await hangUp(id) ? ControlReply(message: "call \(id) is being ended") : .failed("no call \(id)")
+    case .bans: return .bans(bans())
+    case .unban(let source): return unban(source)
     case .userAdd, .userList, .userRemove, .userPassword: return try await users(command)
     }
   }
@@ -37,6 +40,16 @@ extension ServerRuntime: ControlTarget {
     counters["bindings.dropped"] = bindingStore.dropped
     counters["transactions"] = shards.reduce(0) { $0 + $1.transactions }
     counters["timers"] = shards.reduce(0) { $0 + $1.timers }
+    let hops = services.hops.statistics
+    counters["dns.hits"] = hops.hits
+    counters["dns.waits"] = hops.waits
+    counters["dns.questions"] = hops.questions
+    counters["dns.failures"] = hops.failures
+    counters["dns.cached"] = hops.cached
+    let abuse = services.abuse.counts
+    counters["abuse.bans"] = abuse.bans
+    counters["abuse.refused"] = abuse.refused
+    counters["abuse.dropped"] = abuse.dropped
     let usage = media.usage
     return StatusReport(
       version: Server.version, process: ProcessInfo.processInfo.processIdentifier,
@@ -67,6 +80,25 @@ extension ServerRuntime: ControlTarget {
         priority: Double(binding.q ?? 1000) / 1000, expiresInSeconds: Int(binding.remaining(nowSeconds: now)),
         agent: binding.userAgent.isEmpty ? nil : String(decoding: binding.userAgent, as: UTF8.self))
     }
+  }
+
+  private func bans() -> [BanReport] {
+    let now = Instant.now
+    return services.abuse.bans.list(now: now).map { ban in
+      BanReport(
+        source: ban.source.family == .v6 ? "\(ban.source)/64" : "\(ban.source)",
+        sinceMilliseconds: ban.sinceMilliseconds, secondsLeft: Int((ban.until - now).seconds.rounded(.up)))
+    }
+  }
+
+  private func unban(_ source: String?) -> ControlReply {
+    guard let source else {
+      return ControlReply(message: "\(services.abuse.bans.removeAll()) bans ended")
+    }
+    let text = source.hasSuffix("/64") ? String(source.dropLast(3)) : source
+    guard let ip = IPAddress(text) else { return .failed("\(source) is not an address") }
+    return services.abuse.bans.remove(ip)
+      ? ControlReply(message: "\(source) is heard again") : .failed("\(source) is not banned")
   }
 
   private func trunks() -> [TrunkReport] {

@@ -53,6 +53,12 @@ extension ServerRuntime {
       state.generation = generations[0].number
       state.directory = directory
     }
+    names.apply(new.dns, to: services.hops)
+    // Who has become a trunk, or is never to be banned, is heard at once.
+    services.abuse.bans.removeAll { ip in
+      new.limits.neverBanned.contains { $0.contains(ip) }
+        || new.trunks.contains { $0.sources.contains { $0.contains(ip) } }
+    }
     log.level = new.log.level.logging
     if !restart.isEmpty {
       logger.warning("changed keys that need a restart", metadata: ["keys": .string(restart.joined(separator: ", "))])

@@ -4,6 +4,7 @@ import Logging
 import LuaRuntime
 import Media
 import NetCore
+import NextHop
 import SIPDigest
 import SIPMessage
 import SIPTransaction
@@ -21,6 +22,7 @@ final class ServerRuntime: Sendable {
   let bindingStore: BindingStore
   let recordStore: RecordStore
   let media: MediaPlane
+  let names: NameService
   let group: ShardGroup<EngineDriver>
   let loader: GenerationLoader
   let state: Mutex<State>
@@ -38,7 +40,8 @@ final class ServerRuntime: Sendable {
 
   private init(
     log: LogSettings, logger: Logger, services: EngineServices, database: Database, bindingStore: BindingStore,
-    recordStore: RecordStore, media: MediaPlane, group: ShardGroup<EngineDriver>, loader: GenerationLoader, state: State
+    recordStore: RecordStore, media: MediaPlane, names: NameService, group: ShardGroup<EngineDriver>,
+    loader: GenerationLoader, state: State
   ) {
     self.log = log
     self.logger = logger
@@ -47,6 +50,7 @@ final class ServerRuntime: Sendable {
     self.bindingStore = bindingStore
     self.recordStore = recordStore
     self.media = media
+    self.names = names
     self.group = group
     self.loader = loader
     self.state = Mutex(state)
@@ -87,7 +91,7 @@ final class ServerRuntime: Sendable {
         realm: configuration.sip.domain, algorithms: configuration.sip.algorithms,
         key: (0..<32).map { _ in UInt8.random(in: 0...255) }),
       records: recordStore, keyValue: keyValue, media: media, counters: EngineCounters(), trace: TraceHub(),
-      peers: peers, logger: logger, wallClock: wallClock)
+      peers: peers, logger: logger, wallClock: wallClock, hops: HopTable(cacheCapacity: configuration.dns.cache))
     let loader = GenerationLoader(keyValue: keyValue, logger: logger, wallClock: wallClock)
 
     // The listeners' real ports are known once they are bound; a script is loaded before, so that a broken one opens
@@ -105,19 +109,20 @@ final class ServerRuntime: Sendable {
         "the limit of open files leaves fewer media ports than media.ports has",
         metadata: ["pairs": "\(media.capacity)", "configured": "\(media.pairsInRange)"])
     }
-    let group = try await ShardGroup<EngineDriver>.start(
-      EnginePlan.transport(configuration, listen: planned, shards: shards, tls: tls), logger: logger
-    ) { seat in
+    var transport = EnginePlan.transport(configuration, listen: planned, shards: shards, tls: tls)
+    transport.bans = services.abuse.bans
+    let group = try await ShardGroup<EngineDriver>.start(transport, logger: logger) { seat in
       var generation = generations.take(Int(seat.shard))
       generation.settings = EnginePlan.settings(configuration, listeners: seat.listeners)
       let shard = CallShard(
         shard: seat.shard, services: services, generation: generation, now: .now, timers: TransactionTimers())
       return EngineDriver(shard: shard, bury: ServerRuntime.bury)
     }
+    let names = NameService(services.hops, configuration.dns, peers: peers)
     peers.connect { [weak group] input, shard in group?.post(input, to: shard) ?? false }
     return ServerRuntime(
       log: log, logger: logger, services: services, database: database, bindingStore: bindingStore,
-      recordStore: recordStore, media: media, group: group, loader: loader,
+      recordStore: recordStore, media: media, names: names, group: group, loader: loader,
       state: State(configuration: configuration, generation: first[0].number, directory: directory, nextGeneration: 2))
   }
 
@@ -147,6 +152,7 @@ final class ServerRuntime: Sendable {
 
   func stop() async {
     await group.stop()
+    names.stop()
     media.shutdown()
     bindingStore.close()
     recordStore.close()

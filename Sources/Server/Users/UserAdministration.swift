@@ -1,4 +1,5 @@
 public import CallEngine
+import DialplanCheck
 import SIPDigest
 public import Storage
 
@@ -61,7 +62,7 @@ public struct UserAdministration: Sendable {
     case .userList: .users(try await list())
     case .userRemove(let name): try await remove(name)
     case .userPassword(let name, let password): try await setPassword(of: name, to: password)
-    case .status, .calls, .registrations, .trunks, .generations, .reload, .hangup: nil
+    case .status, .calls, .registrations, .trunks, .generations, .reload, .hangup, .bans, .unban: nil
     }
   }
 

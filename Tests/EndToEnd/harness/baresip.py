@@ -169,6 +169,10 @@ class Baresip:
     def hang_up(self) -> None:
         self.command("hangup")
 
+    def transfer(self, uri: str) -> None:
+        """Blind: REFER in its call."""
+        self.command("transfer", uri)
+
     # -- what it hears
 
     def heard(self) -> list[int]:

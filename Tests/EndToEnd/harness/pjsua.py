@@ -26,17 +26,19 @@ def missing() -> str | None:
 
 
 class Pjsua:
-    """`tone`: the frequency that this phone speaks. `authority`: speak TLS, with a server that it vouches for."""
+    """`tone`: the frequency that this phone speaks. `prack`, `timer`: "off", "optional" or "mandatory"; None: its own.
+    `authority`: speak TLS, with a server that it vouches for."""
 
     def __init__(self, folder: Path, user: str, password: str, server: str, domain: str, tone: int = 1000,
-                 ip: str = "127.0.0.1", authority: str | None = None):
+                 ip: str = "127.0.0.1", prack: str | None = None, timer: str | None = None, authority: str | None = None):
         self.user, self.folder = user, Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         audio.write_wav(self.folder / SPEAKS, audio.tone(tone, 2))
         self.events: list[dict] = []
         self._buffer = b""
         settings = {"user": user, "password": password, "server": server, "domain": domain, "ip": ip,
-                    "port": ports.port(), "media_port": ports.port(), "folder": str(self.folder), "authority": authority}
+                    "port": ports.port(), "media_port": ports.port(), "folder": str(self.folder), "prack": prack, "timer": timer,
+                    "authority": authority}
         self._log = (self.folder / "pjsua.log").open("wb")
         self.process = subprocess.Popen(tied(sys.executable, __file__, json.dumps(settings)), stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=self._log)
@@ -99,6 +101,14 @@ class Pjsua:
     def hold(self) -> None:
         self._tell("hold")
 
+    def transfer(self, uri: str) -> None:
+        """Blind: REFER in its last call."""
+        self._tell("xfer", uri=uri)
+
+    def transfer_attended(self) -> None:
+        """REFER in its first call that lives, with Replaces of its last one."""
+        self._tell("xfer_replaces")
+
     def resume(self) -> None:
         self._tell("resume")
 
@@ -145,6 +155,9 @@ def main(settings: dict) -> None:
         def onCallState(self, prm):
             info = self.getInfo()
             report("state", state=info.stateText, status=info.lastStatusCode, reason=info.lastReason)
+
+        def onCallTransferStatus(self, prm):
+            report("transfer", status=prm.statusCode, final=prm.finalNotify)
 
         def onCallMediaState(self, prm):
             info = self.getInfo()  # kept: what is in it lives only as long
@@ -209,6 +222,12 @@ def main(settings: dict) -> None:
     wanted.mediaConfig.transportConfig.boundAddress = settings["ip"]
     wanted.mediaConfig.transportConfig.publicAddress = settings["ip"]
     wanted.mediaConfig.transportConfig.port = settings["media_port"]
+    if settings["prack"]:
+        wanted.callConfig.prackUse = {"off": pj.PJSUA_100REL_NOT_USED, "optional": pj.PJSUA_100REL_OPTIONAL,
+                                      "mandatory": pj.PJSUA_100REL_MANDATORY}[settings["prack"]]
+    if settings["timer"]:
+        wanted.callConfig.timerUse = {"off": pj.PJSUA_SIP_TIMER_INACTIVE, "optional": pj.PJSUA_SIP_TIMER_OPTIONAL,
+                                      "mandatory": pj.PJSUA_SIP_TIMER_REQUIRED}[settings["timer"]]
     account = Account()
     account.create(wanted)
 
@@ -233,6 +252,11 @@ def main(settings: dict) -> None:
                     calls[-1].hangup(pj.CallOpParam())
                 case "hold":
                     calls[-1].setHold(pj.CallOpParam(True))
+                case "xfer":
+                    calls[-1].xfer(order["uri"], pj.CallOpParam(True))
+                case "xfer_replaces":
+                    first = next(c for c in calls if c.isActive() and c is not calls[-1])
+                    first.xferReplaces(calls[-1], pj.CallOpParam(True))
                 case "resume":
                     parameters = pj.CallOpParam(True)
                     parameters.opt.flag = pj.PJSUA_CALL_UNHOLD

@@ -1,7 +1,7 @@
 /// The known name that a misspelt one most likely meant.
-enum NearestName {
+public enum NearestName {
   /// - Returns: nil when nothing is near: more than a third of the letters would have to change.
-  static func of(_ name: String, among known: some Sequence<String>) -> String? {
+  public static func of(_ name: String, among known: some Sequence<String>) -> String? {
     // A key is short; this bounds the work for a value somebody pasted.
     guard name.count <= 64 else { return nil }
     let wanted = Array(name.lowercased())
