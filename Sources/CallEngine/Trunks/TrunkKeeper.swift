@@ -69,7 +69,8 @@ final class TrunkKeeper {
   /// Whether a registration goes on: same registrar, same way there, same account.
   func isSame(_ other: Trunk) -> Bool {
     trunk.name == other.name && trunk.host == other.host && trunk.transport == other.transport
-      && trunk.isTransportFixed == other.isTransportFixed && trunk.plan.credentials == other.plan.credentials
+      && trunk.peer == other.peer && trunk.isTransportFixed == other.isTransportFixed
+      && trunk.plan.credentials == other.plan.credentials
       && trunk.plan.registration == other.plan.registration
   }
 }
