@@ -60,14 +60,6 @@ extension CallShard {
     return true
   }
 
-  /// As `admit` has it.
-  private func admission(of message: Message) -> Directory.Admission {
-    let admission = directory.admission(of: message.flow.remote.ip)
-    if case .trunk = admission { return admission }
-    guard message.method == .invite, let trunk = trunk(registeredAs: message.requestURI) else { return admission }
-    return .trunk(name: trunk.name, context: trunk.context)
-  }
-
   func verify(_ message: Message, header: HeaderName) -> (DigestAuthenticator.Verdict, UserAccount?) {
     var account: UserAccount?
     let verdict = services.authenticator.verify(message, header: header, nowSeconds: services.wallClock() / 1000) {
