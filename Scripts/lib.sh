@@ -10,7 +10,7 @@ VENV=$ROOT/.venv
 
 BUILD_PACKAGES=(liblua5.4-dev libsndfile1-dev libc-ares-dev libsqlite3-dev pkg-config gcc libc6-dev)
 PHONE_PACKAGES=(baresip-core python3)
-TEST_PACKAGES=(sip-tester baresip-core python3 python3-venv)
+TEST_PACKAGES=(sip-tester baresip-core kamailio python3 python3-venv openssl iproute2 iptables procps)
 
 say() { printf '==> %s\n' "$*"; }
 die() {

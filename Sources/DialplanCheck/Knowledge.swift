@@ -159,7 +159,9 @@ final class Knowledge {
         if let function = function(of: callee) {
           callees.append((functions.last, function))
           for (parameter, argument) in zip(function.parameters, arguments) {
-            if let kind = kind(of: argument) { learn(parameter, kind) }
+            guard let kind = kind(of: argument) else { continue }
+            learn(parameter, kind)
+            if kind == .call { inCall.insert(ObjectIdentifier(function)) }
           }
         }
       case .method(let object, "on_hangup", _, let arguments) where kind(of: object) == .call:
@@ -224,11 +226,14 @@ final class Knowledge {
   /// A parameter that is named `call` and has a verb called on it is one, wherever its function is called from.
   private func guess(_ chunk: Function) {
     var walker = Walker()
-    walker.expression = { [unowned self] expression, _ in
+    walker.expression = { [unowned self] expression, functions in
       guard case .method(let object, let name, _, _) = expression.kind, language.verbs[name] != nil,
         case .local(let local) = object.kind, local.isParameter, local.name == "call"
       else { return }
       learn(local, .call)
+      if let owner = functions.last(where: { $0.parameters.contains { $0 === local } }) {
+        inCall.insert(ObjectIdentifier(owner))
+      }
     }
     walker.walk(chunk)
   }

@@ -51,6 +51,23 @@ def test_check_names_every_fault_of_a_script(stopped):
     assert re.search(r"dialplan\.lua:[23]:", error.value.output)
 
 
+def test_check_reads_what_it_does_not_run(stopped):
+    stopped.write_dialplan("""local calls = require "calls"
+on.invite(router {
+  { "^1%d%d$", function(call) call:dail("user/1") end },
+  { "^15%d$", function(call) call:dial("trunk/nowhere/1", { timout = 5 }) call:play "none.wav" end },
+  default = calls.other,
+})""")
+    (stopped.folder / "calls.lua").write_text("return { other = function(call) call:answer() count = 1 end }\n")
+    with pytest.raises(CommandError) as error:
+        stopped.run("check")
+    for fault in ["dialplan.lua:3:36: call has no verb 'dail' (did you mean 'dial'?)",
+                  "dialplan.lua:4:5: router:", "dialplan.lua:4:40: there is no trunk 'nowhere'",
+                  "unknown option 'timout' (did you mean 'timeout'?)", "there is no sound file 'none.wav'",
+                  "calls.lua:1:47: global 'count' cannot be assigned in a call"]:
+        assert fault in error.value.output, error.value.output
+
+
 def test_check_opens_no_socket(server):
     nightjar = server("standard")
     nightjar.run("check")  # the same ports are taken by the running server

@@ -67,3 +67,16 @@ def test_the_shipped_files_are_lua():
         pytest.skip("no luac here")
     for file in (ROOT / "Config/dialplan.lua", *sorted((ROOT / "Tests/EndToEnd/dialplans").glob("*.lua"))):
         assert subprocess.run([luac, "-p", file]).returncode == 0, file
+
+
+def test_every_row_of_the_rfc_table_names_a_test_that_exists():
+    table = (ROOT / "docs/sip.md").read_text().split("| RFC | what of it | proved by |\n")[1].split("\n\n")[0]
+    suites = set(re.findall(r"\b(?:struct|class|enum) (\w+)", "\n".join(p.read_text() for p in (ROOT / "Tests").rglob("*.swift"))))
+    wrong = []
+    for row in table.splitlines()[1:]:
+        _, what, proof = (cell.strip() for cell in row.strip("|").split(" | ", 2))
+        names = re.findall(r"`([^`]+)`", proof)
+        if not names and not what.startswith("left out"):
+            wrong.append(f"no test: {row}")
+        wrong += [f"{n}: {row}" for n in names if n not in suites and not (ROOT / "Tests/EndToEnd" / n).exists()]
+    assert not wrong, "\n".join(wrong)
