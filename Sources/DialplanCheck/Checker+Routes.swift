@@ -4,7 +4,8 @@ internal import LuaSyntax
 extension Checker {
   private static let prefixes = ["user/", "trunk/", "sip:", "sips:"]
 
-  mutating func target(_ expression: Expression) {
+  /// - Parameter weighs: as a member of a hunt it may have a weight.
+  mutating func target(_ expression: Expression, weighs: Bool = false) {
     switch expression.bare.kind {
     case .string:
       if let text = expression.bare.text { target(text, isWhole: true, expression.at) }
@@ -16,7 +17,9 @@ extension Checker {
       let positions = fields.filter { $0.key == nil }
       for position in positions { target(position.value) }
       if !named.isEmpty, positions.count == 1 {
-        options(expression, language.target, "call:dial: target", hasPositions: true)
+        let weight = Language.Option(name: "weight", type: "integer", minimum: 0, maximum: 1_000_000)
+        options(
+          expression, weighs ? language.target + [weight] : language.target, "call:dial: target", hasPositions: true)
       }
     case .number, .true, .false, .function:
       report(
@@ -26,16 +29,16 @@ extension Checker {
   }
 
   /// The list of `seq` and `hunt`. Its targets are looked at where it stands, whether it is dialled there or kept.
-  mutating func targets(_ list: Expression, _ at: Position) {
+  mutating func targets(_ list: Expression, of group: String) {
     guard case .table(let fields) = list.bare.kind else { return }
-    for field in fields where field.key == nil { target(field.value) }
-    let known = language.groups["seq", default: []] + language.groups["hunt", default: []]
+    for field in fields where field.key == nil { target(field.value, weighs: group == "hunt") }
+    let known = language.groups[group, default: []]
     for field in fields {
       guard let key = field.key, let name = key.text else { continue }
       if let option = known.first(where: { $0.name == name }) {
-        value(field.value, option, "seq", "option '\(name)'")
+        value(field.value, option, group, "option '\(name)'")
       } else {
-        report("seq: unknown option '\(name)'\(hint(name, known.map(\.name)))", at: key.at)
+        report("\(group): unknown option '\(name)'\(hint(name, known.map(\.name)))", at: key.at)
       }
     }
   }

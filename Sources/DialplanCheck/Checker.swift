@@ -132,8 +132,8 @@ struct Checker {
         report("call.\(name)(…): a verb is called with a colon, call:\(name)(…)", at: key.at)
       }
     case .global("router"): router(arguments, callee.at)
-    case .global("seq"), .global("hunt"):
-      if let list = arguments.first { targets(list, callee.at) }
+    case .global(let group) where group == "seq" || group == "hunt":
+      if let list = arguments.first { targets(list, of: group) }
     default: break
     }
   }
@@ -163,14 +163,19 @@ struct Checker {
     }
     if verb.isLater { return report("call:\(name)() comes with a later release", at: at) }
     let what = "call:\(name)"
-    for (option, argument) in zip(verb.arguments, arguments) {
+    var options = verb.arguments.count
+    for (n, (option, argument)) in zip(verb.arguments, arguments).enumerated() {
+      if option.isOptional, n == arguments.count - 1, case .table = argument.bare.kind {
+        options = n
+        break
+      }
       if option.type == "targets" {
         target(argument)
       } else {
         value(argument, option, what, "its argument '\(option.name)'")
       }
     }
-    guard let options = verb.options, arguments.count > verb.arguments.count else { return }
-    self.options(arguments[verb.arguments.count], options, what)
+    guard let known = verb.options, arguments.count > options else { return }
+    self.options(arguments[options], known, what)
   }
 }

@@ -11,10 +11,12 @@ public struct Language: Sendable {
     public var maximum: Double?
     /// Named in the language, not built yet.
     public var isLater: Bool
+    /// Of an argument: the options may stand in its place.
+    public var isOptional: Bool
 
     public init(
       name: String, type: String, values: [String]? = nil, minimum: Double? = nil, maximum: Double? = nil,
-      isLater: Bool = false
+      isLater: Bool = false, isOptional: Bool = false
     ) {
       self.name = name
       self.type = type
@@ -22,6 +24,7 @@ public struct Language: Sendable {
       self.minimum = minimum
       self.maximum = maximum
       self.isLater = isLater
+      self.isOptional = isOptional
     }
   }
 

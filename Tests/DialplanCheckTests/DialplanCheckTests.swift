@@ -21,17 +21,24 @@ struct DialplanCheckTests {
           .init(name: "status", type: "integer", minimum: 300, maximum: 699), .init(name: "cause", type: "cause"),
           .init(name: "from", type: "result"),
         ]),
+      "tone": .init(
+        arguments: [.init(name: "name", type: "string"), .init(name: "country", type: "string", isOptional: true)],
+        options: [.init(name: "duration", type: "seconds")]),
       "answer": .init(options: [.init(name: "codecs", type: "strings")]), "park": .init(isLater: true),
       "on_hangup": .init(arguments: [.init(name: "fn", type: "function")]),
     ]
     language.fields = ["id": "string", "from": "address", "headers": "headers", "vars": "vars", "context": "string"]
     language.parts = ["address": ["user", "host"], "result": ["ok", "status", "cause"]]
     language.target = [seconds, .init(name: "delay", type: "seconds")]
-    language.groups = ["seq": [.init(name: "failover_on", type: "statuses")]]
+    language.groups = [
+      "hunt": [.init(name: "strategy", type: "string", values: ["weighted"])],
+      "seq": [.init(name: "failover_on", type: "statuses")],
+    ]
     language.handlers = ["invite", "load", "timer"]
     language.laterHandlers = ["message"]
     language.globals = [
-      "on": ["invite", "load", "timer"], "router": nil, "seq": nil, "spawn": nil, "sleep": nil, "require": nil,
+      "on": ["invite", "load", "timer"], "router": nil, "seq": nil, "hunt": nil, "spawn": nil, "sleep": nil,
+      "require": nil,
       "print": nil,
       "string": ["find", "format"], "kv": ["get", "set"], "log": ["info"], "tostring": nil, "pairs": nil, "pcall": nil,
     ]
@@ -102,6 +109,7 @@ struct DialplanCheckTests {
       ("call:reject { status = 200 }", "option 'status' must be from 300 to 699, not 200"),
       ("call:reject { cause = 'USER_BUZY' }", "(did you mean 'USER_BUSY'?), not \"USER_BUZY\""),
       ("call:reject { from = 486 }", "option 'from' must be the result of a dial, not 486"),
+      ("call:tone('busy', { dura = 1 })", "call:tone: unknown option 'dura'"),
       ("call:answer { codecs = 8 }", "option 'codecs' must be a list of strings, not 8"),
     ])
   func options(line: String, fault: String) throws {
@@ -120,7 +128,8 @@ struct DialplanCheckTests {
       "local call = { dail = print } call.dail() call:dail() call.x = 1",
       "call:reject { cause = 17 } call:reject { cause = 'user_busy', status = 486, from = nil }",
       "local x = {} x.y, x[1] = 1, 2 function x.f() end local s = ('%d'):format(1) spawn(function(c) c:answer() end)",
-      "call:dial('u' .. 'ser/1')",
+      "call:dial('u' .. 'ser/1') call:dial(hunt { { 'user/1', weight = 3, timeout = 5 }, strategy = 'weighted' })",
+      "call:tone('busy') call:tone('busy', 'us') call:tone('busy', { duration = 1 }) call:tone('busy', 'us', { duration = 1 })",
     ])
   func silence(line: String) {
     #expect(faults("os_or_not = 1 on.invite(function(call) \(line) end)") == [])

@@ -32,6 +32,10 @@ def test_there_are_examples():
 
 def test_every_example_loads(server):
     nightjar = server("standard", start=False)
+    nightjar.settings["trunks"] = [{"name": name, "host": "127.0.0.1:9"} for name in ("alpha", "beta")]
+    nightjar.write_config()
+    for sound in (ROOT / "Config/sounds").glob("*.wav"):
+        shutil.copy(sound, nightjar.folder / "sounds")
     for example in EXAMPLES:
         nightjar.write_dialplan(dialplan(example.values[0]))
         try:

@@ -28,10 +28,15 @@ def test_unknown_method_is_501(nightjar, trusted):
     assert answer.status == 501 and "INVITE" in answer.get("allow")
 
 
-@pytest.mark.parametrize("method", ["SUBSCRIBE", "PUBLISH", "MESSAGE"])
-def test_other_requests_outside_a_dialog_are_405(nightjar, trusted, method):
+@pytest.mark.parametrize("method", ["SUBSCRIBE", "PUBLISH"])
+def test_without_an_event_it_is_489(nightjar, trusted, method):
+    """RFC 6665 §4.2.1.1, RFC 3903 §6: the packages that there are stand in Allow-Events."""
     answer = trusted(nightjar).request(method, f"sip:1001@{DOMAIN}")
-    assert answer.status == 405 and "INVITE" in answer.get("allow")
+    assert answer.status == 489 and "presence" in answer.get("allow-events")
+
+
+def test_a_message_to_a_stranger_is_404(nightjar, trusted):
+    assert trusted(nightjar).request("MESSAGE", f"sip:nobody@{DOMAIN}").status == 404
 
 
 @pytest.mark.parametrize("method", ["BYE", "INFO", "UPDATE", "NOTIFY"])

@@ -35,18 +35,18 @@ final class Call {
   var mainTask: Int?
   var hooks = 0
   var hooksLeft: [Int] = []
-  var isStartingHooks = false
   var verbsLeft: Int
   var graceTimer: TimerHandle?
   var durationTimer: TimerHandle?
   var playToken: UInt32 = 0
+  var isStartingHooks = false
   var isReleased = false
   /// It broke a limit of memory, CPU or tasks.
   var isBreached = false
-  /// Functions of `call:on_dtmf` wait for digits.
-  var wantsDigits = false
   /// The caller's leg is over on the wire.
   var callerGone = false
+  /// Functions of `call:on_dtmf` wait for digits.
+  var wantsDigits = false
 
   /// What the script changed of the headers that go on.
   var headers = HeaderChanges()

@@ -16,8 +16,15 @@ final class Leg {
   /// Our tag in its dialog; its slot leads back here without a hash.
   let token: Token
   var role: Role
-  unowned var call: Call
   var phase = Phase.early
+  /// Whose offer is open in the dialog.
+  var offers = OfferAnswer()
+  // What is small stands where padding would be: there are as many legs as a server can hold.
+  /// The caller is to be offered the callee's codec once his ACK is here.
+  var wantsReoffer = false
+  /// Whose early media is heard: a hash of the To-tag of a callee's 18x, as a proxy behind may fork; 0 for nobody's.
+  var earlyTag: UInt32 = 0
+  unowned var call: Call
   var flow: Flow
   var dialog: Dialog?
 
@@ -31,6 +38,14 @@ final class Leg {
   var ackCSeq: UInt32 = 0
   /// A callee whom we gave up: his 2xx is acknowledged and ended at once.
   var isCancelled = false
+  /// A phone that registered: requests go where its REGISTER came from.
+  var isBinding = false
+  /// No proxy stands between us and the phone: where its messages come from, it is.
+  var isDirect = false
+  /// Its Contact is being looked up: ACK and BYE wait for that.
+  var isLocating = false
+  /// Whether the peer takes UPDATE; nil: not looked up yet.
+  var allowsUpdate: Bool?
 
   // Media and its description.
   var port: MediaPort?
@@ -41,22 +56,13 @@ final class Leg {
   var localSDP: [UInt8]? { description.bytes.isEmpty ? nil : description.bytes }
   var localAudio: AudioStream? { description.audio }
   var remoteAudio: AudioStream? { remote?.audio }
-  /// Whose offer is open in the dialog.
-  var offers = OfferAnswer()
-  /// Whose early media is heard: a hash of the To-tag of a callee's 18x, as a proxy behind may fork; 0 for nobody's.
-  var earlyTag: UInt32 = 0
 
   /// What was agreed of refreshing the session, and the timer of the next refresh or of the end (RFC 4028).
   var session = SessionTimer()
   var sessionTimer: TimerHandle?
 
-  /// Whether the peer takes UPDATE; nil: not looked up yet.
-  var allowsUpdate: Bool?
-
   /// Only where it is needed: most legs never have one.
   private(set) var extra: SessionExtra?
-  /// The caller is to be offered the callee's codec once his ACK is here.
-  var wantsReoffer = false
   /// A BYE that waits for the ACK to our 2xx (RFC 3261 §15), with its Reason.
   var byeReason: Reason?
 
@@ -64,24 +70,18 @@ final class Leg {
   var use: LegUse?
 
   // Of a callee's leg.
-  var attempt: Int?
+  private var attemptIndex: Int32 = -1
   var leaf: DialTree.Leaf?
   var timer: TimerHandle?
   var reinviteTimer: TimerHandle?
   /// The INVITE as it was sent; nil once there is the dialog.
   var sent: SentInvite?
-  /// A phone that registered: requests go where its REGISTER came from.
-  var isBinding = false
   /// The user whose phone a callee's leg rings.
   var calledUser: [UInt8]?
   /// The Info-Packages that the peer takes (RFC 6086 §5.2.2); nil where he says nothing.
   var recvInfo: [UInt8]?
-  /// No proxy stands between us and the phone: where its messages come from, it is.
-  var isDirect = false
   /// Other servers of the same target (RFC 3263 §4.3).
   var hops: HopList?
-  /// Its Contact is being looked up: ACK and BYE wait for that.
-  var isLocating = false
   /// Hash of the tag in a callee's last 18x, for whoever answers in his place (RFC 3891); 0: none came.
   var ringingTag: UInt64 = 0
   /// Only while something is transferred.
@@ -124,6 +124,12 @@ final class Leg {
       if newValue != nil || extra != nil { extras.saved = newValue }
       trimExtra()
     }
+  }
+
+  /// Its place in the call's attempts.
+  var attempt: Int? {
+    get { attemptIndex < 0 ? nil : Int(attemptIndex) }
+    set { attemptIndex = newValue.map { Int32(truncatingIfNeeded: $0) } ?? -1 }
   }
 
   var isLive: Bool { phase != .ended }

@@ -51,7 +51,8 @@ extension LuaValue {
       guard let name = option["name"].asString, let type = option["type"].asString else { return nil }
       return Language.Option(
         name: name, type: type, values: option["values"].asArray?.compactMap(\.asString),
-        minimum: option["min"].asDouble, maximum: option["max"].asDouble, isLater: option["later"].asBool ?? false)
+        minimum: option["min"].asDouble, maximum: option["max"].asDouble, isLater: option["later"].asBool ?? false,
+        isOptional: option["optional"].asBool ?? false)
     }
   }
 }
