@@ -1,7 +1,9 @@
 """Carriers as a trunk sees them: Kamailio (Debian's) as registrar and proxy with digest, and one whose every answer the
 test writes."""
+import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -123,7 +125,7 @@ class Kamailio:
         with self.log_file.open("ab") as out:
             self.process = subprocess.Popen(
                 tied("kamailio", "-DD", "-E", "-f", self.config, "-Y", self.folder, "-w", self.folder, "-m", "32"),
-                cwd=self.folder, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+                cwd=self.folder, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
         until(self._answers, "kamailio to answer OPTIONS", timeout=20, interval=0.05)
         return self
 
@@ -144,7 +146,7 @@ class Kamailio:
                 return False
 
     def stop(self) -> None:
-        if self.process is None or self.process.poll() is not None:
+        if self.process is None:
             return
         self.process.terminate()
         try:
@@ -152,6 +154,9 @@ class Kamailio:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        # Its workers are processes of their own, and may outlive it.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
 
 
 class Answerer:
